@@ -1,0 +1,1 @@
+"""Singer tap for the air-quality measurements of Clarity (clarity.io)."""
