@@ -2,8 +2,9 @@
 
 The facts are in `metrics.csv` beside this module: one row per metric, empty where nothing is known.
 The names are those of Clarity's minute and default hourly files, of its daily metrics as far as
-they have been seen, and of PM10's NowCast, which is delivered only when selected. Units are those
-under which Clarity's customers publish the data. Nothing was completed by analogy.
+they have been seen, and of PM10's NowCast, which is delivered only when selected: none is made up
+by analogy. Units are those of public clients and portals that carry the data; the particle numbers
+of PM1 and PM10 take that of PM2.5.
 
 A metric that is not listed is no error. Clarity adds metrics, and most daily names are unconfirmed:
 such a metric passes through under its canonical name, and no column is made up for it.
