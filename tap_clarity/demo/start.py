@@ -1,0 +1,30 @@
+"""First half of the demo, with the machine's own Python: everything up to `.venv`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tap_clarity.demo import environment
+from tap_clarity.demo.steps import ROOT, StepError
+
+_INTERRUPTED = 130
+
+
+def main() -> int:
+    print("tap-clarity demo. The data is invented, so no key is needed.")
+    print("The first run installs things and takes a minute or two.\n", flush=True)
+    try:
+        environment.prepare("Meltano and the tap", "--inexact", "--no-dev", "--group=demo")
+        return subprocess.run(
+            [environment.BIN / "python", "-m", "tap_clarity.demo.tour"],
+            cwd=ROOT,
+            env=environment.clean_environment(),
+            check=False,
+        ).returncode
+    except StepError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return _INTERRUPTED

@@ -1,0 +1,56 @@
+"""Commands run for a person: one calm line each, their own output in a log."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+_TAIL = 15
+
+
+class StepError(Exception):
+    """A step failed; the message is for the person at the terminal."""
+
+
+def step(
+    title: str,
+    command: Sequence[str | Path],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    print(f"{title} ... ", end="", flush=True)
+    started = time.monotonic()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as out:
+        out.write(f"$ {' '.join(map(str, command))}\n")
+        out.flush()
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        print("failed")
+        raise StepError(_failure(done.returncode, log))
+    print(f"{time.monotonic() - started:.0f} s")
+
+
+def _failure(status: int, log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    tail = "\n".join(f"  | {line}" for line in lines[-_TAIL:])
+    return f"{tail}\nIt ended with status {status}. All of its output: {shown(log)}"
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it in the clone."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
