@@ -42,6 +42,7 @@ def _checks(pytest_arguments: Sequence[str]) -> list[list[str]]:
         ["format", "ruff", "format", "--check", "--quiet"],
         ["lint", "ruff", "check", "--quiet"],
         ["types", "mypy"],
+        ["workflows", "zizmor", "--offline", "--quiet", ".github"],
         ["old coverage data", "coverage", "erase"],
         ["tests", *pytest],
     ]
