@@ -1,0 +1,101 @@
+"""The `/_sandbox` endpoints: the clock, the request log and the truth. They need no key."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from tap_clarity.sandbox import instants, metadata
+from tap_clarity.sandbox.messages import ApiError, Request, Response, bad, json_response
+from tap_clarity.sandbox.metrics import FREQUENCIES
+from tap_clarity.sandbox.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tap_clarity.sandbox.clock import Clock
+    from tap_clarity.sandbox.request_log import RequestLog
+    from tap_clarity.sandbox.world import World
+
+CONTROL: Final = "/_sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a test or a curious person may see and turn."""
+
+    world: World
+    clock: Clock
+    log: RequestLog
+
+    def answer(self, request: Request) -> Response:
+        try:
+            return self._call(request)
+        except ApiError as error:
+            return error.response()
+        except (TypeError, ValueError, KeyError) as error:
+            return bad(f"{type(error).__name__}: {error}").response()
+
+    def _call(self, request: Request) -> Response:
+        path = request.path.removeprefix(CONTROL)
+        for method, pattern, handler in _ROUTES:
+            match = pattern.fullmatch(path)
+            if match and method == request.method:
+                return handler(self, request, *match.groups())
+        raise ApiError(HTTPStatus.NOT_FOUND, "no such control")
+
+    def read_clock(self, _request: Request) -> Response:
+        return json_response(
+            {"now": instants.iso(self.clock.millis()), "frozen": self.clock.frozen}
+        )
+
+    def move_clock(self, request: Request) -> Response:
+        order: dict[str, Any] = request.body
+        if "frozen" in order:
+            self.clock.freeze(frozen=bool(order["frozen"]))
+        if "now" in order:
+            self.clock.set(order["now"])
+        if "advance_seconds" in order:
+            self.clock.advance(order["advance_seconds"])
+        return self.read_clock(request)
+
+    def read_log(self, _request: Request) -> Response:
+        return json_response(list(self.log))
+
+    def clear_log(self, _request: Request) -> Response:
+        self.log.clear()
+        return json_response([])
+
+    def truth(self, request: Request) -> Response:
+        query = request.query
+        frequency = next((each for each in FREQUENCIES if each == query["frequency"]), None)
+        if frequency is None:
+            raise bad(f"frequency must be one of {', '.join(FREQUENCIES)}")
+        as_of = query.get("as_of") or self.clock.now()
+        ids = query["datasource_ids"].split(",") if "datasource_ids" in query else None
+        told = self.world.truth(frequency, query["start"], query["end"], as_of, ids)
+        return _json_lines(map(plain, told))
+
+    def resource(self, request: Request, name: str) -> Response:
+        if name not in metadata.RESOURCES:
+            raise bad(f"resources: {', '.join(metadata.RESOURCES)}")
+        as_of = request.query.get("as_of") or self.clock.now()
+        return _json_lines(self.world.resource(name, as_of))
+
+
+def _json_lines(records: Iterable[dict[str, Any]]) -> Response:
+    lines = (json.dumps(each, ensure_ascii=False).encode() + b"\n" for each in records)
+    return Response(HTTPStatus.OK, lines, {"Content-Type": "application/x-ndjson"})
+
+
+_ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]] = (
+    ("GET", re.compile(r"/clock"), Control.read_clock),
+    ("POST", re.compile(r"/clock"), Control.move_clock),
+    ("GET", re.compile(r"/requests"), Control.read_log),
+    ("DELETE", re.compile(r"/requests"), Control.clear_log),
+    ("GET", re.compile(r"/truth"), Control.truth),
+    ("GET", re.compile(r"/truth/(\w+)"), Control.resource),
+)

@@ -1,0 +1,152 @@
+"""The resources beside the measurements, as the API draws them at an instant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tap_clarity.sandbox.instants import DAY, SECOND, iso, iso_or_none
+from tap_clarity.sandbox.network import DEPLOYED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_clarity.sandbox.network import Access, Datasource, Stay, Subscription
+    from tap_clarity.sandbox.world import World
+
+PARTNER_ORG: Final = "harbourKQ2"
+_SHARED_EVERY: Final = 4
+_OPEN_EVERY: Final = 3
+
+
+def datasource_list(world: World, now: int) -> list[dict[str, Any]]:
+    return [_summary(each, now) for each in world.visible(now)]
+
+
+def _summary(datasource: Datasource, now: int) -> dict[str, Any]:
+    subscription, stay = datasource.subscription_at(now), datasource.stay_at(now)
+    return {
+        "datasourceId": datasource.datasource_id,
+        "currentSubscriptionId": subscription.subscription_id if subscription else None,
+        "currentSourceId": stay.source_id if stay else None,
+        "sourceType": datasource.source_type,
+        "orgAnnotations": _annotations(datasource),
+    }
+
+
+def _annotations(datasource: Datasource) -> dict[str, Any]:
+    return {
+        "name": datasource.name,
+        "group": datasource.group,
+        "tags": list(datasource.tags),
+    }
+
+
+def datasource_details(world: World, datasource: Datasource, now: int) -> dict[str, Any]:
+    stay = datasource.stay_at(now)
+    reference = datasource.source_type == "REFERENCE_SITE"
+    details: dict[str, Any] = {
+        "datasourceId": datasource.datasource_id,
+        "sourceType": datasource.source_type,
+        "currentSourceId": stay.source_id if stay else None,
+        "nameProvidedBySourceOperator": f"{datasource.name} (monitor)" if reference else None,
+        "openData": _open_data(datasource),
+        "orgAnnotations": _all_annotations(world, datasource),
+    }
+    if not reference:
+        known = [each for each in datasource.subscriptions if each.attached.start <= now]
+        details["sourceHistory"] = [
+            _stay(each, now) for each in datasource.stays if each.span.start <= now
+        ]
+        details["accessToMeasurements"] = [
+            _access(each, now) for each in datasource.access if each.span.start <= now
+        ]
+        details["subscriptionHistory"] = _subscription_history(world, datasource, known)
+        details["subscriptionAttachmentHistory"] = [
+            _attachment(world, datasource, each, now) for each in known
+        ]
+    return details
+
+
+def all_details(world: World, now: int) -> list[dict[str, Any]]:
+    return [datasource_details(world, each, now) for each in world.visible(now)]
+
+
+def _open_data(datasource: Datasource) -> dict[str, Any]:
+    is_open = datasource.index % _OPEN_EVERY == 0
+    return {
+        "isOpen": is_open,
+        "openName": datasource.name if is_open else None,
+        "lastOpenedAt": iso(DEPLOYED + 30 * DAY) if is_open else None,
+        "lastClosedAt": None,
+    }
+
+
+def is_shared_on(datasource: Datasource) -> bool:
+    """Tell whether a partner reads along on the org's licence."""
+    return datasource.source_type == "CLARITY_NODE" and datasource.index % _SHARED_EVERY == 0
+
+
+def _all_annotations(world: World, datasource: Datasource) -> list[dict[str, Any]]:
+    own = {"org": world.org, **_annotations(datasource)}
+    if not is_shared_on(datasource):
+        return [own]
+    return [own, {"org": PARTNER_ORG, "name": "Saltbay", "group": None, "tags": []}]
+
+
+def _stay(stay: Stay, now: int) -> dict[str, Any]:
+    span = stay.span.seen_at(now)
+    return {
+        "sourceId": stay.source_id,
+        "inDate": iso(span.start),
+        "outDate": iso_or_none(span.end),
+    }
+
+
+def _access(access: Access, now: int) -> dict[str, Any]:
+    span = access.span.seen_at(now)
+    return {
+        "subscriptionId": access.subscription_id,
+        "sourceId": access.source_id,
+        "accessStart": iso(span.start),
+        "accessEnd": iso_or_none(span.end),
+    }
+
+
+def _subscription_history(
+    world: World, datasource: Datasource, known: list[Subscription]
+) -> list[dict[str, Any]]:
+    own = [_term(each, each.subscription_id, each.kind, world.org) for each in known]
+    if not is_shared_on(datasource):
+        return own
+    shared = [_term(each, f"{each.subscription_id[:-1]}Z", "shared", PARTNER_ORG) for each in known]
+    return [*own, *shared]
+
+
+def _term(subscription: Subscription, name: str, kind: str, org: str) -> dict[str, Any]:
+    return {
+        "subscriptionId": name,
+        "subscriptionType": kind,
+        "org": org,
+        "timePeriodStart": iso(subscription.period.start),
+        "timePeriodEnd": iso_or_none(subscription.period.end),
+    }
+
+
+def _attachment(
+    world: World, datasource: Datasource, subscription: Subscription, now: int
+) -> dict[str, Any]:
+    span = subscription.attached.seen_at(now)
+    name = f"{subscription.subscription_id}:{datasource.datasource_id}:{span.start // SECOND:08x}"
+    return {
+        "subscriptionId": subscription.subscription_id,
+        "subscriptionAttachmentId": name,
+        "org": world.org,
+        "attachmentDate": iso(span.start),
+        "detachmentDate": iso_or_none(span.end),
+    }
+
+
+RESOURCES: Final[dict[str, Callable[[World, int], list[dict[str, Any]]]]] = {
+    "datasources": datasource_list,
+    "datasource_details": all_details,
+}

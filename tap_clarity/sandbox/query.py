@@ -1,0 +1,105 @@
+"""What a measurement request asks for, read from its body as strictly as the API does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tap_clarity.sandbox import instants
+from tap_clarity.sandbox.messages import bad
+from tap_clarity.sandbox.metrics import FREQUENCIES, default_names
+
+if TYPE_CHECKING:
+    from tap_clarity.sandbox.metrics import Frequency
+
+_FINEST_ROUNDING: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementQuery:
+    """The part of a request that every kind of measurement call shares."""
+
+    frequency: Frequency
+    metrics: frozenset[str]
+    qc_assessment: bool
+    qc_flags: bool
+    location_rounding: int
+
+
+def measurement_query(body: dict[str, Any]) -> MeasurementQuery:
+    frequency = _frequency(body)
+    return MeasurementQuery(
+        frequency=frequency,
+        metrics=_metrics(body, frequency),
+        qc_assessment=flag(body, "qcAssessment"),
+        qc_flags=flag(body, "qcFlags"),
+        location_rounding=_rounding(body),
+    )
+
+
+def _frequency(body: dict[str, Any]) -> Frequency:
+    # The guide names a default, yet requests without a frequency were seen to fail.
+    asked = body.get("outputFrequency")
+    for frequency in FREQUENCIES:
+        if asked == frequency:
+            return frequency
+    raise bad("outputFrequency must be one of minute, hour, day")
+
+
+def _metrics(body: dict[str, Any], frequency: Frequency) -> frozenset[str]:
+    select = body.get("metricSelect")
+    if select is None:
+        return default_names(frequency)
+    if not isinstance(select, str):
+        raise bad("metricSelect must be a string")
+    raise bad("metricSelect is not understood yet")
+
+
+def _rounding(body: dict[str, Any]) -> int:
+    digits = body.get("locationRounding", _FINEST_ROUNDING)
+    if isinstance(digits, bool) or not isinstance(digits, int) or digits < 0:
+        raise bad("locationRounding must be a whole number")
+    return min(digits, _FINEST_ROUNDING)
+
+
+def flag(body: dict[str, Any], name: str) -> bool:
+    """Read a switch; the string "true" passes for one, as it does with the real service."""
+    given = body.get(name, False)
+    if given not in (True, False, "true", "false"):
+        raise bad(f"{name} must be a boolean")
+    return given in (True, "true")
+
+
+def id_list(body: dict[str, Any], name: str) -> list[str] | None:
+    """Read a list of ids; a single id that is not in a list is refused."""
+    given = body.get(name)
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise bad(f"{name} must be an array of strings")
+    return given
+
+
+def choice(body: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
+    """Read one of some words; the first is the default."""
+    given = body.get(name, choices[0])
+    if given not in choices:
+        raise bad(f"{name} must be one of {', '.join(choices)}")
+    return str(given)
+
+
+def instant(body: dict[str, Any], name: str) -> int | None:
+    given = body.get(name)
+    if given is None:
+        return None
+    try:
+        return instants.parse(given)
+    except (TypeError, ValueError):
+        raise bad(f"{name} must be an ISO 8601 time") from None
+
+
+def required_instant(body: dict[str, Any], name: str) -> int:
+    found = instant(body, name)
+    if found is None:
+        raise bad(f"{name} is required")
+    return found

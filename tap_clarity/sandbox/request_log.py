@@ -1,0 +1,50 @@
+"""What clients have asked, for tests to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from tap_clarity.sandbox.api import KEY_HEADER
+from tap_clarity.sandbox.reports import FILES
+
+if TYPE_CHECKING:
+    from tap_clarity.sandbox.messages import Request
+
+
+class RequestLog(Sequence[dict[str, Any]]):
+    """Requests in the order of their answers; the key itself is never kept."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+
+    def note(self, request: Request, status: int, at: str) -> None:
+        has_key = KEY_HEADER in request.headers
+        self._entries.append(
+            {
+                "method": request.method,
+                "path": request.path,
+                "query": dict(request.query),
+                "headers": {k: v for k, v in request.headers.items() if k != KEY_HEADER},
+                "body": request.body,
+                "status": status,
+                "at": at,
+                "leak": has_key and request.path.startswith(FILES),
+            }
+        )
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        return self._entries[index]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(list(self._entries))
