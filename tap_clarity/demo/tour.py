@@ -1,0 +1,99 @@
+"""Second half of the demo, in `.venv`: load from the sandbox, then say what arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from tap_clarity.demo import summary
+from tap_clarity.demo.environment import BIN, clean_environment
+from tap_clarity.demo.steps import ROOT, StepError, shown, step
+from tap_clarity.sandbox.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_INTERRUPTED = 130
+_HOME = ROOT / "output" / "sandbox"
+_DATABASE = _HOME / "clarity.duckdb"
+_LOG = _HOME / "meltano.log"
+_MELTANO: Final[list[str | Path]] = [BIN / "meltano", "--environment=sandbox"]
+_PLUGINS = ("tap-clarity", "target-duckdb")
+# The sandbox could take as long as the real service; a demo should not.
+_SANDBOX: Final[list[str | Path]] = [BIN / "clarity-sandbox", "--report-seconds=2"]
+
+
+def main() -> int:
+    try:
+        _LOG.unlink(missing_ok=True)
+        _install_plugins()
+        before, began = _sizes(), datetime.now(UTC)
+        step(
+            "Sandbox up, `meltano run tap-clarity target-duckdb`, sandbox down",
+            [*_SANDBOX, *_MELTANO, "run", "--no-install", *_PLUGINS],
+            _LOG,
+            _environment(),
+        )
+        _report(before, began)
+    except StepError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _install_plugins() -> None:
+    definition = (ROOT / "meltano.yml").read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    wanted = hashlib.sha256(definition).hexdigest() + version("meltano")
+    stamp = ROOT / ".meltano" / "installed-for-demo"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    for plugin in _PLUGINS:
+        step(f"Installing {plugin}", [*_MELTANO, "install", plugin], _LOG, _environment())
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    return clean_environment() | {
+        "MELTANO_PROJECT_ROOT": str(ROOT),
+        "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "MELTANO_CLI_LOG_FORMAT": "plain",
+    }
+
+
+def _sizes() -> dict[str, int]:
+    if not _DATABASE.is_file():
+        return {}
+    with closing(duckdb.connect(str(_DATABASE), read_only=True)) as database:
+        return {table.name: table.rows for table in summary.tables(database)}
+
+
+def _report(before: dict[str, int], began: datetime) -> None:
+    with closing(duckdb.connect(str(_DATABASE), read_only=True)) as database:
+        print(f"\n{_headline(before)}\n")
+        print(summary.describe_tables(summary.tables(database), before))
+        print("\nLatest PM2.5 of each station, mean of one hour:\n")
+        print(summary.describe_latest(summary.latest_pm25(database)))
+        found = summary.completeness(database, Sandbox().world, began)
+    print(f"\n{summary.describe_completeness(found)}")
+    print(f"\nThe database: {shown(_DATABASE)}   Meltano's own output: {shown(_LOG)}")
+    if not before:
+        print("Run the same command again: it loads only what is new.")
+
+
+def _headline(before: dict[str, int]) -> str:
+    if before:
+        return "This run was incremental: it asked only for what is new since the last one."
+    return "This was the first load: thirty days of history, and the latest hours."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
