@@ -40,9 +40,9 @@ def step(
             check=False,
         )
     if done.returncode:
-        print("failed")
+        print("failed", flush=True)
         raise StepError(_failure(done.returncode, log))
-    print(f"{time.monotonic() - started:.0f} s")
+    print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 
 def _failure(status: int, log: Path) -> str:
