@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox.metrics import Frequency
     from tap_clarity.sandbox.network import Datasource
 
+_FIRST_ANCHOR: Final = instant("2023-06-26")
 _SLICES: Final[dict[Frequency, int]] = {"minute": HOUR, "hour": HOUR, "day": DAY}
 
 
@@ -53,7 +54,7 @@ def anchor_for(start: int) -> int:
     load shows them all, and a sandbox started again tomorrow tells the same history.
     """
     settled = start - 2 * DAY
-    return settled - settled % CYCLE
+    return settled - (settled - _FIRST_ANCHOR) % CYCLE
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,229 @@
+"""The API over real HTTP: whoever reads it plainly must find the truth."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_clarity.sandbox import Sandbox
+from tests.sandbox.client import (
+    Client,
+    Facts,
+    Key,
+    facts_of_csv,
+    facts_of_long,
+    facts_of_truth,
+    fetch,
+)
+from tests.sandbox.conftest import NOW
+
+if TYPE_CHECKING:
+    from tap_clarity.sandbox.metrics import Frequency
+
+CACHE = {"minute": timedelta(days=1), "hour": timedelta(days=2), "day": timedelta(days=10)}
+CACHE_STARTS = {
+    "minute": "2026-11-19T13:07:00Z",
+    "hour": "2026-11-18T13:07:00Z",
+    "day": "2026-11-10T13:07:00Z",
+}
+FREQUENCIES: tuple[Frequency, ...] = ("minute", "hour", "day")
+TOKEN = "x-clarity-continuation-token"  # noqa: S105
+DATA_PATHS = ["/v2/datasources", "/v2/datasources/DXXXX0000", "/v2/report-requests/JB0"]
+
+
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_recent_in_both_formats_is_the_truth(client: Client, frequency: Frequency) -> None:
+    start = CACHE_STARTS[frequency]
+    truth = facts_of_truth(client.sandbox.world.truth(frequency, start, NOW, NOW))
+    if frequency != "minute":  # the default columns are fewer than all there are
+        truth = {key: facts for key, facts in truth.items() if "pm10ConcMassNowcast" not in key[2]}
+    asked_early = client.recent(frequency, startTime="2020-01-01", format="csv-wide")
+    assert facts_of_csv(asked_early.body.decode()) == truth
+    long = client.recent(frequency, startTime=start).json
+    assert facts_of_long(long) == truth
+    assert {each["datasourceId"] for each in long["locations"]} == {key[0] for key in truth}
+
+
+def test_recent_is_newest_first_and_metrics_stand_by_name(client: Client) -> None:
+    items = client.recent("hour").json["data"]
+    times = [item["time"] for item in items]
+    assert times == sorted(times, reverse=True)
+    one_row = [i["metric"] for i in items if (i["time"], i["datasourceId"]) == _row(items[0])]
+    assert one_row == sorted(one_row)
+    assert times[-1] == "2026-11-19T14:00:00.000Z"
+
+
+def _row(item: dict[str, str]) -> tuple[str, str]:
+    return item["time"], item["datasourceId"]
+
+
+def test_an_empty_answer_has_no_locations(client: Client) -> None:
+    answer = client.recent("hour", startTime="2026-11-20T13:00:00Z").json
+    assert answer["data"] == []
+    assert "locations" not in answer
+    assert TOKEN not in client.recent("hour").headers
+
+
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_continuations_bring_every_arrival_once(client: Client, frequency: Frequency) -> None:
+    """Late points included; those that came too late for the cache are left to reports."""
+    clock = client.sandbox.clock
+    had = _default_truth(client, frequency)
+    token = client.recent(frequency, replyWithContinuationToken=True).headers[TOKEN]
+    brought = 0
+    for hours in (1, 5, 0, 23.9, 24, 2):
+        clock.advance(hours * 3600)
+        reply = client.go_on(token)
+        token = reply.headers[TOKEN]
+        news, now_have = facts_of_long(reply.json), _default_truth(client, frequency)
+        arrived = now_have.keys() - had.keys()
+        too_late = arrived - news.keys()
+        assert news == {key: now_have[key] for key in arrived - too_late}
+        assert all(
+            clock.now() - datetime.fromisoformat(key[1]) > CACHE[frequency] for key in too_late
+        )
+        brought += len(news)
+        had = now_have
+    assert brought
+
+
+def _default_truth(client: Client, frequency: Frequency) -> dict[Key, Facts]:
+    now = client.sandbox.clock.now()
+    truth = facts_of_truth(
+        client.sandbox.world.truth(frequency, now - CACHE[frequency] * 3, now, now)
+    )
+    return {key: facts for key, facts in truth.items() if "pm10ConcMassNowcast" not in key[2]}
+
+
+def test_a_csv_token_answers_csv(client: Client) -> None:
+    reply = client.recent("hour", format="csv-wide", replyWithContinuationToken=True)
+    client.sandbox.clock.advance(7200)
+    news = client.go_on(reply.headers[TOKEN])
+    assert news.headers["Content-Type"].startswith("text/csv")
+    assert facts_of_csv(news.body.decode())
+
+
+def test_tokens_last_a_day_and_cannot_be_forged(client: Client) -> None:
+    token = client.recent("hour", replyWithContinuationToken=True).headers[TOKEN]
+    assert client.go_on("x" + token).status == 400
+    client.sandbox.clock.advance(86_400)
+    assert client.go_on(token).status == 200
+    client.sandbox.clock.advance(0.001)
+    assert client.go_on(token).status == 400
+
+
+def test_a_restarted_sandbox_honours_tokens(client: Client) -> None:
+    token = client.recent("hour", replyWithContinuationToken=True).headers[TOKEN]
+    later = "2026-11-20T15:07:00Z"
+    with Sandbox(seed=7, datasources=8, now=later, frozen=True) as again:
+        assert Client(again).go_on(token).json["data"]
+
+
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_a_report_is_the_truth_of_its_instant(client: Client, frequency: Frequency) -> None:
+    start, end = "2026-11-17", "2026-11-21"
+    truth = facts_of_truth(client.sandbox.world.truth(frequency, start, end, NOW))
+    text = client.report(frequency, start, end, qcAssessment=True, qcFlags=True)
+    default = {key: facts for key, facts in truth.items() if "pm10ConcMassNowcast" not in key[2]}
+    assert facts_of_csv(text) == default
+    keys = [(line.split(",")[4], line.split(",")[0]) for line in text.splitlines()[1:]]
+    assert keys == sorted(set(keys))
+
+
+def test_the_columns_of_an_hourly_report(client: Client) -> None:
+    header = client.report("hour", "2026-11-19", "2026-11-20").splitlines()[0].split(",")
+    known = [name for name in header if not name.startswith("uvIndex")]
+    assert len(known) == 110
+    assert known[:9] == [
+        *("datasourceId", "sourceId", "sourceType", "outputFrequency"),
+        *("startOfPeriod", "endOfPeriod", "locationLatitude", "locationLongitude"),
+        "atmPressure1HourMean.raw",
+    ]
+    with_qc = client.report("minute", "2026-11-20", "2026-11-21", qcAssessment=True, qcFlags=True)
+    known = [n for n in with_qc.splitlines()[0].split(",") if not n.startswith("uvIndex")]
+    assert len(known) == 122
+
+
+def test_a_report_takes_its_time_and_its_link_runs_out() -> None:
+    with Sandbox(datasources=3, now=NOW, frozen=True, report_seconds=30, url_seconds=60) as sandbox:
+        client = Client(sandbox)
+        record = client.order("hour", "2026-11-19", "2026-12-01").json
+        assert (record["reportStatus"], record["urls"]) == ("in-progress", [])
+        assert "org" not in record["query"]
+        assert len(record["query"]["datasourceIds"]) == 3
+        sandbox.clock.advance(29.999)
+        assert client.poll(record["reportId"])["reportStatus"] == "in-progress"
+        sandbox.clock.advance(0.001)
+        url = client.poll(record["reportId"])["urls"][0]
+        assert fetch(url).status == 200
+        sandbox.clock.advance(60)
+        gone = fetch(url)
+        assert gone.status == 403
+        assert b"AccessDenied" in gone.body
+        assert fetch(client.poll(record["reportId"])["urls"][0]).status == 200
+        assert fetch(url.replace("Signature=", "Signature=0")).status == 403
+
+
+def test_the_quota_is_thirty_a_day(client: Client) -> None:
+    statuses = [client.order("hour", "2026-11-19", "2026-11-20").status for _ in range(31)]
+    assert statuses == [200] * 30 + [429]
+    client.sandbox.clock.set("2026-11-21T00:00:00Z")
+    assert client.order("hour", "2026-11-19", "2026-11-20").status == 200
+
+
+def test_the_key_has_no_business_at_the_files_host(client: Client) -> None:
+    report_id = client.order("hour", "2026-11-19", "2026-11-20").json["reportId"]
+    url = client.poll(report_id)["urls"][0]
+    assert fetch(url, headers={"x-api-key": "anything"}).status == 400
+    assert [entry["leak"] for entry in client.sandbox.requests] == [False, False, True]
+
+
+@pytest.mark.parametrize("path", DATA_PATHS)
+def test_a_wrong_key_and_a_wrong_org_are_told_apart(client: Client, path: str) -> None:
+    refused = client.get(path, key="wrong")
+    assert (refused.status, refused.json) == (401, {"message": ["Unauthorized user"]})
+    assert client.get(path, org="someoneElse1").status == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"outputFrequency": None},
+        {"outputFrequency": "week"},
+        {"allDatasources": False},
+        {"allDatasources": False, "datasourceIds": "DABCD0001"},
+        {"startTime": "yesterday"},
+        {"startTime": 5},
+        {"format": "xml"},
+        {"org": None},
+    ],
+)
+def test_bad_parameters_are_refused(client: Client, body: dict[str, object]) -> None:
+    assert client.recent(str(body.pop("outputFrequency", "hour")), **body).status == 400
+
+
+def test_bad_reports_are_refused_and_cost_nothing(client: Client) -> None:
+    assert client.order("hour", "2026-11-20", "2026-11-20").status == 400
+    assert client.order("hour", "2026-11-20", "2026-11-21", report="other").status == 400
+    foreign = {"allDatasources": False, "datasourceIds": ["DXXXX0000"]}
+    assert client.order("hour", "2026-11-20", "2026-11-21", **foreign).status == 403
+    assert client.order("hour", "2026-11-20", "2027-11-21").status == 200
+    assert client.get("/v2/nothing").status == 404
+    assert client.get("/v2/report-requests/JB00000000").status == 404
+
+
+def test_datasources_are_the_truth(client: Client) -> None:
+    answer = client.get("/v2/datasources").json
+    ids = [each["datasourceId"] for each in answer["datasources"]]
+    told = list(client.sandbox.world.resource("datasources", NOW))
+    assert [each["datasource_id"] for each in told] == ids
+    assert sum(each["currentSourceId"] is None for each in answer["datasources"]) == 1
+    for datasource_id, truth in zip(
+        ids, client.sandbox.world.resource("datasource_details", NOW), strict=True
+    ):
+        details = client.get(f"/v2/datasources/{datasource_id}").json
+        assert details["request"] == {"datasourceId": datasource_id, "org": client.sandbox.org}
+        assert details["datasource"]["currentSourceId"] == truth["current_source_id"]
+    assert client.get("/v2/datasources/DXXXX0000").status == 404
