@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _HOME = ROOT / "output" / "sandbox"
-_DATABASE = _HOME / "clarity.duckdb"
+_DATABASE = _HOME / "warehouse.duckdb"
 _LOG = _HOME / "meltano.log"
 _MELTANO: Final[list[str | Path]] = [BIN / "meltano", "--environment=sandbox"]
 _PLUGINS = ("tap-clarity", "target-duckdb")
@@ -34,12 +34,7 @@ def main() -> int:
         _LOG.unlink(missing_ok=True)
         _install_plugins()
         before, began = _sizes(), datetime.now(UTC)
-        step(
-            "Sandbox up, `meltano run tap-clarity target-duckdb`, sandbox down",
-            [*_SANDBOX, *_MELTANO, "run", "--no-install", *_PLUGINS],
-            _LOG,
-            _environment(),
-        )
+        _load()
         _report(before, began)
     except StepError as error:
         print(error, file=sys.stderr)
@@ -59,6 +54,17 @@ def _install_plugins() -> None:
     for plugin in _PLUGINS:
         step(f"Installing {plugin}", [*_MELTANO, "install", plugin], _LOG, _environment())
     stamp.write_text(wanted, encoding="utf-8")
+
+
+def _load() -> None:
+    # Meltano keeps its state elsewhere: without a database, that state is of no use.
+    fresh = [] if _DATABASE.is_file() else ["--full-refresh"]
+    step(
+        "Sandbox up, `meltano run tap-clarity target-duckdb`, sandbox down",
+        [*_SANDBOX, *_MELTANO, "run", "--no-install", *fresh, *_PLUGINS],
+        _LOG,
+        _environment(),
+    )
 
 
 def _environment() -> dict[str, str]:
