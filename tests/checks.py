@@ -1,4 +1,4 @@
-"""All checks, in the order in which they fail fastest; the last one is pytest with coverage."""
+"""All checks, in the order in which they fail fastest; the last ones are pytest and coverage."""
 
 from __future__ import annotations
 
@@ -15,52 +15,62 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTERRUPTED = 130
-_WORKERS = 2
+_QUICK = {
+    "format": ["ruff", "format", "--check", "--quiet"],
+    "lint": ["ruff", "check", "--quiet"],
+    "types": ["mypy"],
+    "workflows": ["zizmor", "--offline", "--quiet", ".github"],
+}
+_PYTEST = ["coverage", "run", "-m", "pytest", "--numprocesses=2"]
 
 
 def main(pytest_arguments: Sequence[str]) -> int:
+    """Run everything, also after a failure: who has to mend wants to see it all at once."""
     try:
         environment.prepare("the tap, Meltano and the tools for testing")
-        failed = [
-            name for name, *command in _checks(pytest_arguments) if not _passes(name, command)
-        ]
+        failed = [name for name, command in _QUICK.items() if not _quick(name, command)]
+        failed += _tests(pytest_arguments)
     except StepError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return _INTERRUPTED
-    if failed:
-        print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
+    print(f"\nFailed: {', '.join(failed)}." if failed else "\nAll checks passed.")
     return bool(failed)
 
 
-def _checks(pytest_arguments: Sequence[str]) -> list[list[str]]:
-    """Each check's name and command."""
-    pytest = ["coverage", "run", "-m", "pytest", f"--numprocesses={_WORKERS}", *pytest_arguments]
-    checks = [
-        ["format", "ruff", "format", "--check", "--quiet"],
-        ["lint", "ruff", "check", "--quiet"],
-        ["types", "mypy"],
-        ["workflows", "zizmor", "--offline", "--quiet", ".github"],
-        ["old coverage data", "coverage", "erase"],
-        ["tests", *pytest],
-    ]
-    # A part of the tests says nothing of the coverage of all.
-    if not pytest_arguments:
-        checks += [
-            ["coverage data", "coverage", "combine", "--quiet"],
-            ["coverage", "coverage", "report"],
-        ]
-    return checks
-
-
-def _passes(name: str, command: Sequence[str]) -> bool:
-    print(f"--- {name}: {' '.join(command)}", flush=True)
+def _quick(name: str, command: Sequence[str]) -> bool:
+    print(f"{name} ... ", end="", flush=True)
     started = time.monotonic()
-    env = os.environ | {"PATH": f"{environment.BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(
-        [environment.BIN / command[0], *command[1:]], cwd=ROOT, env=env, check=False
+        _installed(command), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    print(f"--- {name}: {time.monotonic() - started:.0f} s", flush=True)
-    return done.returncode == 0
+    failed = done.returncode != 0
+    print("failed" if failed else f"{time.monotonic() - started:.0f} s", flush=True)
+    if failed:
+        print(done.stdout + done.stderr, flush=True)
+    return not failed
+
+
+def _tests(pytest_arguments: Sequence[str]) -> list[str]:
+    """Names of what failed. A part of the tests says nothing of the coverage of all."""
+    _shown(["coverage", "erase"])
+    failed = [] if _shown([*_PYTEST, *pytest_arguments]) else ["tests"]
+    if not pytest_arguments:
+        combined = _shown(["coverage", "combine", "--quiet"])
+        failed += [] if combined and _shown(["coverage", "report"]) else ["coverage"]
+    return failed
+
+
+def _shown(command: Sequence[str]) -> bool:
+    return subprocess.run(_installed(command), cwd=ROOT, env=_path(), check=False).returncode == 0
+
+
+def _installed(command: Sequence[str]) -> list[str]:
+    return [str(environment.BIN / command[0]), *command[1:]]
+
+
+def _path() -> dict[str, str]:
+    """Where tests find `tap-clarity` and `clarity-sandbox` by name."""
+    return os.environ | {"PATH": f"{environment.BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
