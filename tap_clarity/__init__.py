@@ -1,1 +1,1 @@
-"""Singer tap for the air-quality measurements of Clarity (clarity.io)."""
+"""A Singer tap for Clarity's air-quality data API."""

@@ -1,0 +1,1 @@
+"""How to talk to Clarity: knows nothing of Singer."""

@@ -1,0 +1,64 @@
+"""The resources that answer a whole list, or one object, as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tap_clarity.api.bodies import read_json
+from tap_clarity.api.connection import Call
+from tap_clarity.api.errors import TransientError
+
+if TYPE_CHECKING:
+    from tap_clarity.api.connection import Connection, Reply
+
+JsonObject = dict[str, Any]
+
+
+def list_resource(
+    connection: Connection, path: str, wrapper: str, key: str, org: str
+) -> list[JsonObject]:
+    """Get all objects of a resource.
+
+    Args:
+        connection: Where to ask.
+        path: Such as `/v2/datasources`.
+        wrapper: The key under which the list stands, where the reply is an object.
+        key: The field that each object must have.
+        org: Id of the organisation.
+
+    Raises:
+        ClarityError: If Clarity refuses, or does not answer with a list of objects.
+    """
+    call = Call("GET", path, query={"org": org})
+    return connection.ask(call, lambda reply: _objects(read_json(reply.body), wrapper, key))
+
+
+def get_resource(connection: Connection, path: str, id_: str, wrapper: str, org: str) -> JsonObject:
+    """Get one object by its id, which takes the place of `{}` in the path.
+
+    Raises:
+        ClarityError: If Clarity refuses, or does not answer with an object.
+    """
+    call = Call("GET", path.format(quote(id_, safe="")), query={"org": org})
+    return connection.ask(call, lambda reply: _object(reply, wrapper))
+
+
+def _objects(document: Any, wrapper: str, key: str) -> list[JsonObject]:  # noqa: ANN401
+    """Find the list: bare, under the wrapper, or a single bare object, as the guide once drew."""
+    if isinstance(document, dict):
+        document = document.get(wrapper, [document])
+    if isinstance(document, list) and all(
+        isinstance(item, dict) and isinstance(item.get(key), str) for item in document
+    ):
+        return document
+    raise TransientError(f"the reply is not a list of {wrapper}")
+
+
+def _object(reply: Reply, wrapper: str) -> JsonObject:
+    document = read_json(reply.body)
+    if isinstance(document, dict):
+        document = document.get(wrapper, document)
+    if isinstance(document, dict):
+        return document
+    raise TransientError(f"the reply is not a {wrapper}")

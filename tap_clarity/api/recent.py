@@ -1,0 +1,82 @@
+"""The recent measurements: Clarity's cache, and the tokens that continue from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
+
+from tap_clarity.api.bodies import prove_whole
+from tap_clarity.api.connection import Call
+from tap_clarity.api.errors import TransientError
+from tap_clarity.instants import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from tap_clarity.api.connection import Connection, Reply
+
+T = TypeVar("T")
+
+TOKEN_HEADER = "x-clarity-continuation-token"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class RecentReply(Generic[T]):
+    """Measurements, and the token for what comes after them (if Clarity sent one)."""
+
+    measurements: T
+    token: str | None
+
+
+def query_recent(
+    connection: Connection,
+    query: dict[str, Any],
+    start: datetime,
+    open_body: Callable[[BinaryIO], T],
+) -> RecentReply[T]:
+    """Ask the cache for everything from `start` on.
+
+    Args:
+        connection: Where to ask.
+        query: The body, all but format, start and token.
+        start: First instant to answer; the cache may not reach back that far.
+        open_body: Makes measurements of the reply; raises ValueError if it cannot.
+
+    Raises:
+        ClarityError: If Clarity refuses or cannot be reached.
+    """
+    # Without a start Clarity answers less than it has; without a frequency it once answered 400.
+    body = query | {
+        "format": "csv-wide",
+        "startTime": format_instant(start),
+        "replyWithContinuationToken": True,
+    }
+    return _ask(connection, "query", body, open_body)
+
+
+def continue_recent(
+    connection: Connection, org: str, token: str, open_body: Callable[[BinaryIO], T]
+) -> RecentReply[T]:
+    """Ask for what has come since the token was issued; arguments as above.
+
+    Raises:
+        ClarityError: If Clarity refuses, the token perhaps, or cannot be reached.
+    """
+    body = {"org": org, "continuationToken": token}
+    return _ask(connection, "continuation", body, open_body)
+
+
+def _ask(
+    connection: Connection, what: str, body: dict[str, Any], open_body: Callable[[BinaryIO], T]
+) -> RecentReply[T]:
+    def read(reply: Reply) -> RecentReply[T]:
+        prove_whole(reply.body)
+        try:
+            return RecentReply(open_body(reply.body), reply.headers.get(TOKEN_HEADER))
+        except ValueError as error:
+            raise TransientError(str(error)) from error
+
+    return connection.ask(
+        Call("POST", f"/v2/recent-datasource-measurements-{what}", body=body), read
+    )

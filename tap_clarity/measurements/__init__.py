@@ -1,0 +1,1 @@
+"""From a reply's bytes to measurement records: knows neither HTTP nor state."""

@@ -1,0 +1,204 @@
+"""The wide CSV of reports and recent replies: a row per time, a column per metric and attribute."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from tap_clarity.instants import parse_instant
+from tap_clarity.measurements.model import Measurement, Reading, UnreadableError, read_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from tap_clarity.measurements.model import Expected
+
+# Folded to letters and digits: `sourceId`, `Source Id` and `source_id` are the same column.
+ID_COLUMNS = {
+    "datasource_id": ("datasourceid",),
+    "node_id": ("nodeid",),
+    # No reference-site file was ever seen: these are the spellings of the request and the guide.
+    "reference_site_id": ("referencesiteid", "refsiteid", "siteid"),
+}
+COLUMNS = {
+    "source_id": ("sourceid",),
+    "source_type": ("sourcetype",),
+    "output_frequency": ("outputfrequency",),
+    "time": ("time", "startofperiod"),
+    "period_end": ("endofperiod",),
+    "latitude": ("locationlatitude", "locationlatitudedeg"),
+    "longitude": ("locationlongitude", "locationlongitudedeg"),
+}
+ATTRIBUTES = {
+    "raw": "raw",
+    "value": "value",
+    "status": "status",
+    "qcAssessment": "qc_assessment",
+    "qcFlags": "qc_flags",
+    "qc": "qc_assessment",
+}
+
+logger = logging.getLogger("tap-clarity.measurements")
+
+
+class MetricColumns(NamedTuple):
+    """Where a metric's attributes stand in a row; None for those that are not there."""
+
+    metric: str
+    raw: int | None = None
+    value: int | None = None
+    status: int | None = None
+    qc_assessment: int | None = None
+    qc_flags: int | None = None
+
+
+class Header:
+    """Where everything stands in a row."""
+
+    def __init__(self, names: Sequence[str], expected: Expected) -> None:
+        """Read the header's names.
+
+        Raises:
+            UnreadableError: If a column is missing that no record can do without.
+        """
+        self.width = len(names)
+        places = {_folded(name): place for place, name in enumerate(names)}
+        spellings = COLUMNS | {"id": ID_COLUMNS[expected.id_field]}
+        self._places = {
+            field: next((places[name] for name in accepted if name in places), None)
+            for field, accepted in spellings.items()
+        }
+        if len(set(names)) < len(names):
+            raise UnreadableError("the header names a column twice")
+        for field in ("id", "time"):
+            if self._places[field] is None:
+                raise UnreadableError(f"the header has no column {spellings[field][0]}")
+        self.metrics = _metric_columns(names)
+        known = {name for accepted in spellings.values() for name in accepted}
+        self._warn(name for name in names if "." not in name and _folded(name) not in known)
+
+    def cell(self, row: Sequence[str], field: str) -> str:
+        """Give a cell's text; empty if there is no such column."""
+        place = self._places[field]
+        return "" if place is None else row[place]
+
+    @staticmethod
+    def _warn(unknown: Iterator[str]) -> None:
+        names = list(unknown)
+        if names:
+            logger.warning("Columns that the tap does not know are left out: %s", names[:10])
+
+
+def read_csv(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
+    """Read measurements from unzipped CSV; the header is read at once, the rows on demand.
+
+    Raises:
+        UnreadableError: If the header is not that of measurements; on demand, for the first row
+            that is not what was asked for.
+    """
+    lines = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""), strict=True)
+    try:
+        names = [name.strip() for name in next(lines, ())]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UnreadableError("not a CSV file of measurements") from error
+    header = Header(names, expected)
+    return read_rows(lines, header, expected)
+
+
+def read_rows(
+    lines: Iterator[list[str]], header: Header, expected: Expected
+) -> Iterator[Measurement]:
+    number = 1
+    try:
+        for number, row in enumerate(lines, start=2):  # noqa: B007 - the handler names it
+            if row:
+                yield _measurement(row, header, expected)
+    except (csv.Error, ValueError) as error:
+        raise UnreadableError(f"row {number}: {error}") from error
+
+
+def _measurement(row: list[str], header: Header, expected: Expected) -> Measurement:
+    if len(row) != header.width:
+        raise UnreadableError(f"{len(row)} cells where the header has {header.width}")
+    id_ = header.cell(row, "id")
+    if not id_:
+        raise UnreadableError(f"no {expected.id_field}")
+    said = header.cell(row, "output_frequency")
+    if said and said != expected.frequency.name:
+        raise UnreadableError(f"not of the frequency {expected.frequency.name}")
+    time = parse_instant(header.cell(row, "time"))
+    if expected.window and time not in expected.window:
+        raise UnreadableError("a time outside the window that was asked for")
+    return Measurement(
+        id=id_,
+        source_id=header.cell(row, "source_id") or None,
+        source_type=header.cell(row, "source_type") or None,
+        time=time,
+        period_end=_period_end(header.cell(row, "period_end"), time, expected),
+        latitude=_number(header.cell(row, "latitude"), "latitude"),
+        longitude=_number(header.cell(row, "longitude"), "longitude"),
+        readings=[_reading(row, columns) for columns in header.metrics],
+    )
+
+
+def _period_end(text: str, time: datetime, expected: Expected) -> datetime | None:
+    if expected.frequency.period is None:
+        return None
+    return parse_instant(text) if text else time + expected.frequency.period
+
+
+def _reading(row: list[str], columns: MetricColumns) -> Reading:
+    name, raw, value, status, qc_assessment, qc_flags = columns
+    return Reading(
+        name,
+        None if raw is None else _number(row[raw], name),
+        None if value is None else _number(row[value], name),
+        (row[status] or None) if status is not None else None,
+        (row[qc_assessment] or None) if qc_assessment is not None else None,
+        None if qc_flags is None else read_flags(row[qc_flags]),
+    )
+
+
+def read_flags(text: str) -> list[str] | None:
+    """Read QC flags: JSON in a cell, or text that is taken as a single flag.
+
+    A flag that is not plain text was never seen; it is kept as JSON.
+    """
+    if not text:
+        return None
+    try:
+        flags = json.loads(text)
+    except ValueError:
+        flags = text
+    flags = flags if isinstance(flags, list) else [flags]
+    return [flag if isinstance(flag, str) else json.dumps(flag) for flag in flags]
+
+
+def _number(text: str, what: str) -> float | None:
+    try:
+        return read_number(text)
+    except ValueError as error:
+        raise UnreadableError(f"{what}: {error}") from error
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _metric_columns(names: Sequence[str]) -> list[MetricColumns]:
+    """Group `<metric>.<attribute>` columns, in the order in which the metrics come."""
+    found: dict[str, dict[str, int]] = {}
+    for place, name in enumerate(names):
+        metric, dot, attribute = name.rpartition(".")
+        if not dot:
+            continue
+        if attribute not in ATTRIBUTES:
+            logger.warning("Column %s is left out: the tap does not know its attribute", name)
+            continue
+        found.setdefault(metric, {})[ATTRIBUTES[attribute]] = place
+    return [MetricColumns(metric, **places) for metric, places in found.items()]

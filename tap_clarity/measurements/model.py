@@ -1,0 +1,84 @@
+"""A measurement between the reply's bytes and the record."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_clarity.frequencies import Frequency
+    from tap_clarity.instants import Window
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+EXACT_INTEGER = 2**53
+
+
+class UnreadableError(ValueError):
+    """A reply or file that is not what was asked for; the text says where and what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a reply or file has to keep to.
+
+    Attributes:
+        id_field: Name of the record's first key after `org`: `datasource_id`, `node_id` or
+            `reference_site_id`.
+        frequency: The output frequency that was asked for.
+        window: Where every time must lie; None if the reply has no end.
+    """
+
+    id_field: str
+    frequency: Frequency
+    window: Window | None = None
+
+
+class Reading(NamedTuple):
+    """What one metric says at one time; None where it says nothing."""
+
+    metric: str
+    raw: float | None
+    value: float | None
+    status: str | None
+    qc_assessment: str | None
+    qc_flags: list[str] | None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a measurement at all; a revoked one keeps its status."""
+        return not (self.raw is None and self.value is None and self.status is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All that one datasource, node or site measured at one time."""
+
+    id: str
+    source_id: str | None
+    source_type: str | None
+    time: datetime
+    period_end: datetime | None
+    latitude: float | None
+    longitude: float | None
+    readings: list[Reading]
+
+
+def read_number(text: str) -> float | None:
+    """Read a number as files write it: `13.90`, `007`, `.5`, `1e5`; an empty text is None.
+
+    Raises:
+        ValueError: If it is none, or too large for a double: NaN and inf are no measurements.
+    """
+    if not text:
+        return None
+    if not NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond double precision")
+    whole = "." not in text and number.is_integer() and abs(number) < EXACT_INTEGER
+    return int(number) if whole else number

@@ -1,0 +1,160 @@
+"""Typed views of the streams' states.
+
+Meltano merges states deeply and never deletes a key. So every key is always written, a cleared
+value is null, and collections are lists. Whatever cannot be read raises ValueError: the stream then
+starts afresh and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tap_clarity.instants import Window, parse_instant
+from tap_clarity.planning.quota import Spent
+from tap_clarity.planning.windows import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+VERSION = 1
+T = TypeVar("T")
+State = dict[str, Any]
+
+
+def fingerprint(**query: Any) -> str:  # noqa: ANN401
+    """Sum up a query: coverage and tokens belong to it, and end with it."""
+    text = json.dumps(query, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class RecentBookmark:
+    """Where the recent measurements stand.
+
+    Attributes:
+        fingerprint: Of the query to which all else belongs.
+        token: What continues after the last reply.
+        issued_at: When that reply was asked for.
+        covered_until: Up to when everything has been asked for.
+        holes: What the cache no longer had when it was asked.
+    """
+
+    fingerprint: str | None = None
+    token: str | None = None
+    issued_at: datetime | None = None
+    covered_until: datetime | None = None
+    holes: list[Window] = field(default_factory=list)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> RecentBookmark:
+        """Read a stream's state."""
+        return cls(
+            fingerprint=_optional(state, "fingerprint", str),
+            token=_optional(state, "continuation_token", str),
+            issued_at=_instant(state, "token_issued_at"),
+            covered_until=_instant(state, "covered_until"),
+            holes=merged(map(_window, _list(state, "holes"))),
+        )
+
+    def to_state(self) -> State:
+        """Write all keys of a stream's state."""
+        return {
+            "version": VERSION,
+            "fingerprint": self.fingerprint,
+            "continuation_token": self.token,
+            "token_issued_at": _short(self.issued_at),
+            "covered_until": _short(self.covered_until),
+            "holes": [[_short(hole.start), _short(hole.end)] for hole in self.holes],
+        }
+
+
+@dataclass(slots=True)
+class ReportBookmark:
+    """Where a report stream stands.
+
+    Attributes:
+        fingerprint: Of the query to which coverage and reports belong.
+        start: First instant that the stream covers, where no setting says so.
+        covered: What has been delivered.
+        head_slot: The slot in which new data was last asked for.
+        building: Ids and windows of the reports that Clarity is building, in order.
+        spent: Report requests of the stream's last day.
+    """
+
+    fingerprint: str | None = None
+    start: datetime | None = None
+    covered: list[Window] = field(default_factory=list)
+    head_slot: datetime | None = None
+    building: list[tuple[str, Window]] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ReportBookmark:
+        """Read a stream's state."""
+        day = _optional(state, "requests_on", str)
+        return cls(
+            fingerprint=_optional(state, "fingerprint", str),
+            start=_instant(state, "start_date"),
+            covered=merged(map(_window, _list(state, "covered"))),
+            head_slot=_instant(state, "head_slot"),
+            building=[_report(item) for item in _list(state, "reports")],
+            spent=Spent(
+                date.fromisoformat(day) if day else None, _optional(state, "requests", int) or 0
+            ),
+        )
+
+    def to_state(self) -> State:
+        """Write all keys of a stream's state."""
+        return {
+            "version": VERSION,
+            "fingerprint": self.fingerprint,
+            "start_date": _short(self.start),
+            "covered": [[_short(window.start), _short(window.end)] for window in self.covered],
+            "head_slot": _short(self.head_slot),
+            "reports": [[id_, _short(w.start), _short(w.end)] for id_, w in self.building],
+            "requests_on": self.spent.day.isoformat() if self.spent.day else None,
+            "requests": self.spent.requests,
+        }
+
+
+def _optional(state: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    value = state.get(name)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise ValueError(f"{name} is not a {kind.__name__}")
+    return value
+
+
+def _list(state: Mapping[str, Any], name: str) -> list[Any]:
+    return _optional(state, name, list) or []
+
+
+def _instant(state: Mapping[str, Any], name: str) -> datetime | None:
+    text = _optional(state, name, str)
+    return parse_instant(text) if text else None
+
+
+def _window(value: Any) -> Window:  # noqa: ANN401
+    match value:
+        case [str(start), str(end)]:
+            return Window(parse_instant(start), parse_instant(end))
+    raise ValueError("a window is not a pair of instants")
+
+
+def _report(value: Any) -> tuple[str, Window]:  # noqa: ANN401
+    match value:
+        case [str(id_), *ends] if id_:
+            return id_, _window(ends)
+    raise ValueError("a report is not an id with a window")
+
+
+def _short(instant: datetime | None) -> str | None:
+    """Write an instant as short as it is exact: states have to stay small."""
+    if instant is None:
+        return None
+    whole = "minutes" if not (instant.second or instant.microsecond) else "milliseconds"
+    return instant.isoformat(timespec=whole).replace("+00:00", "Z")

@@ -1,0 +1,165 @@
+"""The streams of things that change slowly: always read whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+
+from tap_clarity.api.metadata import get_resource
+from tap_clarity.measurements.schema import ORG, TEXTS, key
+from tap_clarity.streams.base import ChildStream, ClarityStream, Record
+from tap_clarity.streams.fitting import ADDITIONAL, fit_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context
+
+ADDITIONAL_FIELDS = th.Property(
+    ADDITIONAL,
+    th.ObjectType(additional_properties=True),
+    description="Fields that Clarity sends and the tap does not know, as sent; null if none.",
+)
+SOURCE_TYPE = th.Property(
+    "source_type", th.StringType, description="Kind of the source: CLARITY_NODE or REFERENCE_SITE."
+)
+NAME = th.Property("name", th.StringType, description="Name that the organisation gave it.")
+GROUP = th.Property("group", th.StringType, description="Group that the organisation put it in.")
+TAGS = th.Property("tags", TEXTS, description="Labels that the organisation put on it.")
+
+
+def text(name: str, description: str) -> th.Property[Any]:
+    """Describe a text."""
+    return th.Property(name, th.StringType, description=description)
+
+
+def instant(name: str, description: str) -> th.Property[Any]:
+    """Describe an instant."""
+    return th.Property(name, th.DateTimeType, description=f"{description}, in UTC.")
+
+
+class Datasources(ClarityStream):
+    """The datasources that the organisation may read."""
+
+    name = "datasources"
+    source = "GET /v2/datasources"
+    primary_keys = ("org", "datasource_id")
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        ORG,
+        key("datasource_id", "Id of the datasource: a time series, which outlives its devices."),
+        text("current_subscription_id", "Id of the subscription attached now; null if none."),
+        text("current_source_id", "Id of the node or site installed now; null if stopped."),
+        SOURCE_TYPE,
+        th.Property(
+            "org_annotations",
+            th.ObjectType(NAME, GROUP, TAGS),
+            description="What the organisation says of the datasource.",
+        ),
+        ADDITIONAL_FIELDS,
+    ).to_dict()
+
+    def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        for item in self.run.datasources:
+            yield {"org": self.run.settings.org} | fit_record(item, self.schema)
+
+    def generate_child_contexts(
+        self,
+        record: Record,
+        context: Context | None,  # noqa: ARG002
+    ) -> Iterator[Context | None]:
+        wanted = self.run.settings.datasource_ids
+        if wanted is None or record["datasource_id"] in wanted:
+            yield {"datasource_id": record["datasource_id"]}
+
+
+class DatasourceDetails(ChildStream):
+    """Which sources, subscriptions and rights a datasource has had."""
+
+    name = "datasource_details"
+    source = "GET /v2/datasources/:id, child of `datasources`"
+    parent_stream_type = Datasources
+    primary_keys = ("org", "datasource_id")
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        ORG,
+        key("datasource_id", "Id of the datasource."),
+        SOURCE_TYPE,
+        text("current_source_id", "Id of the node or site installed now; null if stopped."),
+        text("name_provided_by_source_operator", "Name given by whoever runs the reference site."),
+        th.Property(
+            "open_data",
+            th.ObjectType(
+                th.Property("is_open", th.BooleanType, description="Whether it is open data now."),
+                text("open_name", "Name under which it is published."),
+                instant("last_opened_at", "When it was last published"),
+                instant("last_closed_at", "When it was last withdrawn"),
+            ),
+            description="Whether the measurements are published as open data.",
+        ),
+        th.Property(
+            "org_annotations",
+            th.ArrayType(
+                th.ObjectType(
+                    text("org", "Id of the organisation that says so."), NAME, GROUP, TAGS
+                )
+            ),
+            description="What each subscribing organisation says of the datasource.",
+        ),
+        th.Property(
+            "source_history",
+            th.ArrayType(
+                th.ObjectType(
+                    text("source_id", "Id of the node or site."),
+                    instant("in_date", "When it was installed"),
+                    instant("out_date", "When it was taken out; null if still installed"),
+                )
+            ),
+            description="Sources that have fed the datasource; null for reference sites.",
+        ),
+        th.Property(
+            "access_to_measurements",
+            th.ArrayType(
+                th.ObjectType(
+                    text("subscription_id", "Id of the subscription that gives the right."),
+                    text("source_id", "Id of the source whose measurements may be read."),
+                    instant("access_start", "From when on they may be read"),
+                    instant("access_end", "Until when; null if open"),
+                )
+            ),
+            description="Periods whose measurements may be read; null for reference sites.",
+        ),
+        th.Property(
+            "subscription_history",
+            th.ArrayType(
+                th.ObjectType(
+                    text("subscription_id", "Id of the subscription."),
+                    text("subscription_type", "Such as licensed, shared, temporary or public."),
+                    text("org", "Id of the organisation that holds it."),
+                    instant("time_period_start", "When it began"),
+                    instant("time_period_end", "When it ends"),
+                )
+            ),
+            description="Subscriptions that the datasource has had; null for reference sites.",
+        ),
+        th.Property(
+            "subscription_attachment_history",
+            th.ArrayType(
+                th.ObjectType(
+                    text("subscription_id", "Id of the subscription."),
+                    text("subscription_attachment_id", "Id of the attachment."),
+                    text("org", "Id of the organisation that holds the subscription."),
+                    instant("attachment_date", "When it was attached"),
+                    instant("detachment_date", "When it was detached; null if still attached"),
+                )
+            ),
+            description="When subscriptions were attached to the datasource, and detached.",
+        ),
+        ADDITIONAL_FIELDS,
+    ).to_dict()
+
+    def record(self, context: Context) -> Record:
+        settings, connection = self.run.settings, self.run.connection
+        id_ = context["datasource_id"]
+        item = get_resource(connection, "/v2/datasources/{}", id_, "datasource", settings.org)
+        # The answer may lack the id: it is that of the question.
+        return fit_record(item, self.schema) | {"org": settings.org, "datasource_id": id_}

@@ -1,0 +1,59 @@
+"""What the streams of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tap_clarity.api.connection import Connection
+from tap_clarity.api.metadata import list_resource
+from tap_clarity.api.reports import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_clarity.clock import Clock
+    from tap_clarity.settings import Settings
+
+
+@dataclass
+class Run:
+    """One run of the tap.
+
+    Attributes:
+        settings: As the user gave them, defaults applied.
+        clock: The only source of time.
+        user_agent: How to call ourselves.
+        emit_state: Writes a STATE message now, if the state has changed.
+        failed: Names of the streams that have failed.
+    """
+
+    settings: Settings
+    clock: Clock
+    user_agent: str
+    emit_state: Callable[[], None]
+    failed: set[str] = field(default_factory=set)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The one connection pool."""
+        return Connection(
+            api_url=self.settings.api_url,
+            api_key=self.settings.api_key,
+            user_agent=self.settings.user_agent or self.user_agent,
+            read_timeout=self.settings.request_timeout,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How long this run still waits for reports."""
+        return Patience(self.settings.report_wait_timeout)
+
+    @cached_property
+    def datasources(self) -> list[dict[str, Any]]:
+        """The organisation's datasources, read once however many streams ask."""
+        return list_resource(
+            self.connection, "/v2/datasources", "datasources", "datasourceId", self.settings.org
+        )

@@ -1,0 +1,205 @@
+"""The tap: settings in, streams out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import sys
+import threading
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream, Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
+from singer_sdk.tap_base import CliTestOptionValue
+
+from tap_clarity import config_errors
+from tap_clarity.clock import Clock, SystemClock
+from tap_clarity.command import LoudCommand
+from tap_clarity.settings import SCHEMA, Settings
+from tap_clarity.streams.metadata import DatasourceDetails, Datasources
+from tap_clarity.streams.metrics import Metrics
+from tap_clarity.streams.recent import RecentMeasurements
+from tap_clarity.streams.reports import DatasourceMeasurements
+from tap_clarity.streams.run import Run
+from tap_clarity.writer import LineWriter, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    import click
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from tap_clarity.streams.base import ClarityStream
+
+STREAMS: tuple[type[ClarityStream], ...] = (
+    Datasources,
+    DatasourceDetails,
+    Metrics,
+    RecentMeasurements,
+    DatasourceMeasurements,
+)
+"""In the order in which they run: first what is quick, last what waits for Clarity."""
+
+
+class TapClarity(Tap):
+    """Air-quality measurements and metadata of an organisation at Clarity (clarity.io)."""
+
+    name = "tap-clarity"
+    # A copy, because the SDK adds its own settings in place.
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(SCHEMA)
+    capabilities: ClassVar[Sequence[CapabilitiesEnum]] = [  # type: ignore[assignment]
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+    clock: ClassVar[Clock] = SystemClock()
+
+    def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        if parse_env_config:
+            self.append_builtin_config(self.config_jsonschema)
+            properties = self.config_jsonschema["properties"]
+            self._refuse(*config_errors.misread_variables(os.environ, properties))
+        super().__init__(parse_env_config=parse_env_config, **kwargs)
+
+    @cached_property
+    def run(self) -> Run:
+        """What the streams share."""
+        return Run(
+            settings=Settings.from_config(self.config),
+            clock=self.clock,
+            user_agent=f"{self.name}/{self.plugin_version}",
+            emit_state=lambda: self.state_writer.write_state(self.state),
+        )
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams in the order in which they run; the SDK would sort them by name."""
+        streams = sorted(super().streams.values(), key=lambda stream: STREAMS.index(type(stream)))
+        return {stream.name: stream for stream in streams}
+
+    def discover_streams(self) -> Sequence[Stream]:
+        return [stream(self, self.run) for stream in STREAMS]
+
+    def load_state(self, state: Any) -> None:  # noqa: ANN401
+        """Take over what has the form of a Singer state, and say what has not."""
+        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        if not isinstance(bookmarks, dict):
+            self.logger.warning("The state is not a Singer state: starting without one")
+            return
+        for stream, bookmark in bookmarks.items():
+            if isinstance(bookmark, dict):
+                super().load_state({"bookmarks": {stream: bookmark}})
+            else:
+                self.logger.warning("The state of %s is unusable: starting afresh", stream)
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        return LoudCommand.of(super().get_singer_command(), cls.logger)
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Run the tap; unlike the SDK's own, end with status 1 if a stream has failed."""
+        if about:
+            super().invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config,
+            state=None if state is None else json.load(state),
+            catalog=None if catalog is None else json.load(catalog),
+            parse_env_config=config.parse_env,
+        )
+        sys.exit(tap.sync_streams())
+
+    @classmethod
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> _ConfigInput:
+        """Read the config files; raises ConfigValidationError if one is no JSON object."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except (TypeError, ValueError):
+            cls._refuse("the config file is not a JSON object: mend it")
+            raise
+
+    @classmethod
+    def cb_test(
+        cls,
+        ctx: click.Context,
+        param: click.Option,
+        value: str,
+    ) -> None:
+        """Check key and organisation with one request; the SDK's own test would spend a report."""
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        config: _ConfigInput = ctx.params.get("config", _ConfigInput())
+        tap = cls(config=config.config, parse_env_config=config.parse_env)
+        found = tap.run.datasources
+        tap.logger.info("Clarity answers; the organisation may read %d datasources", len(found))
+        ctx.exit()
+
+    def sync_streams(self) -> int:
+        """Run all selected streams and give the exit status."""
+        try:
+            self.sync_all()
+        except Stopped as stopped:
+            self.state_writer.write_state(self.state)
+            self.logger.warning("Stopped by %s; the state is written", stopped.signal)
+            return int(str(stopped.code))
+        finally:
+            self.message_writer.flush()
+        return 1 if self.run.failed else 0
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Refuse a wrong configuration in sentences of our own: the SDK's repeat the values."""
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        errors = [*JSONSchemaValidator(schema).iter_errors(self._config)]
+        problems = [
+            *config_errors.unknown_settings(self._config, schema["properties"]),
+            *config_errors.ill_typed_settings(errors),
+        ]
+        if not problems:
+            problems += config_errors.impossible_settings(self._config)
+        if raise_errors:
+            # Discovery does not validate, so that it works without a config; but a setting that is
+            # given must be right even there.
+            problems += config_errors.missing_settings(self._config, schema["required"])
+        self._refuse(*problems)
+        return problems
+
+    @classmethod
+    def _refuse(cls, *problems: str) -> None:
+        if problems:
+            message = "; ".join(problems)
+            raise ConfigValidationError(
+                message, errors=list(problems), schema=cls.config_jsonschema
+            )
+
+    def _setup_signal_handlers(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signum, self._handle_termination)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.message_writer.stop(signum)
