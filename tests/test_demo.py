@@ -301,8 +301,9 @@ class TestSummary:
             summary.Latest("北港", 7.25, "ug/m3", NOW),
         ]
         assert summary.describe_latest(latest).splitlines() == [
-            "  Harbour    -  not calibrated yet  2026-11-20 13:07",
-            "  北港     7.2  ug/m3               2026-11-20 13:07",
+            "  station  PM2.5  unit                hour from (UTC)",
+            "  Harbour      -  not calibrated yet  2026-11-20 13:07",
+            "  北港       7.2  ug/m3               2026-11-20 13:07",
         ]
 
     def test_complete_when_all_is_there(
@@ -319,7 +320,7 @@ class TestSummary:
         )
         found = summary.completeness(database, sandbox.world, NOW)
         assert 0 < found.expected - found.there <= 4
-        assert "came late" in summary.describe_completeness(found)
+        assert "next report" in summary.describe_completeness(found)
 
 
 @needs_duckdb

@@ -13,7 +13,9 @@ _INTERRUPTED = 130
 
 def main() -> int:
     print("tap-clarity demo. The data is invented, so no key is needed.")
-    print("The first run installs things and takes a minute or two.\n", flush=True)
+    if not environment.VENV.exists():
+        print("The first run installs things and takes a minute or two.")
+    print(flush=True)
     try:
         environment.prepare("Meltano and the tap", "--inexact", "--no-dev", "--group=demo")
         return subprocess.run(

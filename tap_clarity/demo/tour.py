@@ -86,19 +86,19 @@ def _report(before: dict[str, int], began: datetime) -> None:
     with closing(duckdb.connect(str(_DATABASE), read_only=True)) as database:
         print(f"\n{_headline(before)}\n")
         print(summary.describe_tables(summary.tables(database), before))
-        print("\nLatest PM2.5 of each station, mean of one hour:\n")
+        print("\nThe latest PM2.5 of each station that is running, mean of one hour:\n")
         print(summary.describe_latest(summary.latest_pm25(database)))
         found = summary.completeness(database, Sandbox().world, began)
     print(f"\n{summary.describe_completeness(found)}")
-    print(f"\nThe database: {shown(_DATABASE)}   Meltano's own output: {shown(_LOG)}")
+    print(f"\nThe database is {shown(_DATABASE)}. Meltano's own words are in {shown(_LOG)}.")
     if not before:
-        print("Run the same command again: it loads only what is new.")
+        print("Run the same command again: it asks only for what is new.")
 
 
 def _headline(before: dict[str, int]) -> str:
     if before:
         return "This run was incremental: it asked only for what is new since the last one."
-    return "This was the first load: thirty days of history, and the latest hours."
+    return "This was the first load: thirty days from reports, the latest two from the cache."
 
 
 if __name__ == "__main__":

@@ -1,0 +1,86 @@
+"""README.md, meltano.yml and `--about` say what the code says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tap_clarity.settings import SCHEMA
+from tests import documents
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def about() -> dict[str, Any]:
+    told = subprocess.run(
+        [sys.executable, "-m", "tap_clarity", "--about", "--format=json"],
+        capture_output=True,
+        check=True,
+    )
+    answer: dict[str, Any] = json.loads(told.stdout)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def extractor() -> dict[str, Any]:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    found: dict[str, Any] = project["plugins"]["extractors"][0]
+    return found
+
+
+@pytest.mark.parametrize("file", ["README.md", "meltano.yml"])
+def test_generated_parts_are_up_to_date(file: str) -> None:
+    text = (ROOT / file).read_text()
+    assert documents.renewed(file, text) == text, "run: python -m tests.documents"
+
+
+def test_the_check_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in ("README.md", "meltano.yml"):
+        (tmp_path / file).write_text((ROOT / file).read_text().replace("api_key", "apikey"))
+    monkeypatch.setattr(documents, "ROOT", tmp_path)
+    assert documents.main(["--check"]) == 1
+    assert "python -m tests.documents" in capsys.readouterr().out
+    assert documents.main([]) == 0
+    assert documents.main(["--check"]) == 0
+
+
+def test_a_missing_marker_is_an_error() -> None:
+    with pytest.raises(LookupError, match="settings: begin"):
+        documents.renewed("README.md", "nothing here")
+
+
+def test_meltano_knows_every_setting(about: dict[str, Any], extractor: dict[str, Any]) -> None:
+    told = about["settings"]["properties"]
+    known = {each["name"]: each for each in extractor["settings"]}
+    assert known.keys() == told.keys() - documents.NOT_FOR_MELTANO
+    assert known.keys() >= SCHEMA["properties"].keys()
+    for name, setting in known.items():
+        assert setting["description"] == told[name]["description"]
+        assert setting.get("sensitive", False) == told[name].get("secret", False)
+
+
+def test_meltano_knows_which_settings_are_required(extractor: dict[str, Any]) -> None:
+    assert extractor["settings_group_validation"] == [SCHEMA["required"]]
+
+
+def test_meltano_promises_what_the_tap_can_do(
+    about: dict[str, Any], extractor: dict[str, Any]
+) -> None:
+    assert set(extractor["capabilities"]) <= set(about["capabilities"])
+    assert "activate-version" not in about["capabilities"]
+
+
+def test_meltano_says_of_every_stream_whether_it_is_selected(extractor: dict[str, Any]) -> None:
+    told = {
+        rule.removeprefix("!").removesuffix(".*"): rule[0] != "!" for rule in extractor["select"]
+    }
+    assert told == {each.name: each.selected_by_default for each in documents.streams()}
