@@ -30,6 +30,7 @@ class ClarityStream(Stream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         self.run = run
+        self._timer: metrics.Timer | None = None
         super().__init__(tap)
 
     @abstractmethod
@@ -50,6 +51,12 @@ class ClarityStream(Stream):
         """Note that the stream has failed; the run will end with a non-zero status."""
         self.logger.error("%s: %s", self.name, error)
         self.run.failed.add(self.name)
+        if self._timer:
+            self._timer.tags[metrics.Tag.STATUS] = metrics.Status.FAILED
+
+    def get_sync_timer(self) -> metrics.Timer:
+        self._timer = super().get_sync_timer()
+        return self._timer
 
 
 class ChildStream(ClarityStream):
