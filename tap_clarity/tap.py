@@ -21,10 +21,21 @@ from tap_clarity import config_errors
 from tap_clarity.clock import Clock, SystemClock
 from tap_clarity.command import LoudCommand
 from tap_clarity.settings import SCHEMA, Settings
-from tap_clarity.streams.metadata import DatasourceDetails, Datasources
+from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
+from tap_clarity.streams.devices import (
+    AccessoryModules,
+    NodeAlarms,
+    Nodes,
+    NodeStatuses,
+    NodeStatusSummaries,
+)
 from tap_clarity.streams.metrics import Metrics
 from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.reports import DatasourceMeasurements
+from tap_clarity.streams.reports import (
+    DatasourceMeasurements,
+    NodeMeasurements,
+    ReferenceSiteMeasurements,
+)
 from tap_clarity.streams.run import Run
 from tap_clarity.writer import LineWriter, Stopped
 
@@ -40,9 +51,17 @@ if TYPE_CHECKING:
 STREAMS: tuple[type[ClarityStream], ...] = (
     Datasources,
     DatasourceDetails,
+    Subscriptions,
+    Nodes,
+    NodeStatusSummaries,
+    NodeStatuses,
+    NodeAlarms,
+    AccessoryModules,
     Metrics,
     RecentMeasurements,
     DatasourceMeasurements,
+    NodeMeasurements,
+    ReferenceSiteMeasurements,
 )
 """In the order in which they run: first what is quick, last what waits for Clarity."""
 

@@ -77,6 +77,10 @@ class QuotaUsedUpError(ClarityError):
     """Clarity gives the organisation no more reports today."""
 
 
+class MalformedReplyError(ClarityError):
+    pass
+
+
 class ReportFailedError(ClarityError):
     pass
 

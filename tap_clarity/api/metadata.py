@@ -10,13 +10,18 @@ from tap_clarity.api.connection import Call
 from tap_clarity.api.errors import TransientError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tap_clarity.api.connection import Connection, Reply
+
+LONG_AGO = "2014-01-01T00:00:00.000Z"
+"""Before the first node was made."""
 
 JsonObject = dict[str, Any]
 
 
 def list_resource(
-    connection: Connection, path: str, wrapper: str, key: str, org: str
+    connection: Connection, path: str, wrapper: str, keys: Sequence[str], org: str
 ) -> list[JsonObject]:
     """Get all objects of a resource.
 
@@ -24,14 +29,14 @@ def list_resource(
         connection: Where to ask.
         path: Such as `/v2/datasources`.
         wrapper: The key under which the list stands, where the reply is an object.
-        key: The field that each object must have.
+        keys: The texts that each object must have.
         org: Id of the organisation.
 
     Raises:
         ClarityError: If Clarity refuses, or does not answer with a list of objects.
     """
     call = Call("GET", path, query={"org": org})
-    return connection.ask(call, lambda reply: _objects(read_json(reply.body), wrapper, key))
+    return connection.ask(call, lambda reply: _objects(read_json(reply.body), wrapper, keys))
 
 
 def get_resource(connection: Connection, path: str, id_: str, wrapper: str, org: str) -> JsonObject:
@@ -44,12 +49,27 @@ def get_resource(connection: Connection, path: str, id_: str, wrapper: str, org:
     return connection.ask(call, lambda reply: _object(reply, wrapper))
 
 
-def _objects(document: Any, wrapper: str, key: str) -> list[JsonObject]:  # noqa: ANN401
+def list_alarms(connection: Connection, node_id: str, org: str) -> list[JsonObject]:
+    """Get all alarms of a node that Clarity still keeps.
+
+    What it answers without flags and start is not documented, so both are always given.
+
+    Raises:
+        ClarityError: If Clarity refuses, or does not answer with a list of alarms.
+    """
+    path = f"/v2/devices/nodes/{quote(node_id, safe='')}/alarms"
+    call = Call("GET", f"{path}?active&inactive", query={"org": org, "startTime": LONG_AGO})
+    keys = ("alarmType", "startedAt")
+    return connection.ask(call, lambda reply: _objects(read_json(reply.body), "alarms", keys))
+
+
+def _objects(document: Any, wrapper: str, keys: Sequence[str]) -> list[JsonObject]:  # noqa: ANN401
     """Find the list: bare, under the wrapper, or a single bare object, as the guide once drew."""
     if isinstance(document, dict):
         document = document.get(wrapper, [document])
     if isinstance(document, list) and all(
-        isinstance(item, dict) and isinstance(item.get(key), str) for item in document
+        isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys)
+        for item in document
     ):
         return document
     raise TransientError(f"the reply is not a list of {wrapper}")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # Folded to letters and digits: `sourceId`, `Source Id` and `source_id` are the same column.
 ID_COLUMNS = {
     "datasource_id": ("datasourceid",),
-    "node_id": ("nodeid",),
+    "node_id": ("nodeid", "sourceid"),
     # No reference-site file was ever seen: these are the spellings of the request and the guide.
-    "reference_site_id": ("referencesiteid", "refsiteid", "siteid"),
+    "reference_site_id": ("referencesiteid", "refsiteid", "sourceid"),
 }
 COLUMNS = {
     "source_id": ("sourceid",),

@@ -60,7 +60,7 @@ class ClarityStream(Stream):
 
 
 class ChildStream(ClarityStream):
-    """A stream with one record per parent, as quiet as one that has no parent.
+    """A stream that asks once per parent, and is as quiet as one that has none.
 
     The SDK syncs a child once per parent, and would log three lines each time.
     """
@@ -76,8 +76,8 @@ class ChildStream(ClarityStream):
         )
 
     @abstractmethod
-    def record(self, context: Context) -> Record:
-        """Give the record of one parent.
+    def records_of(self, context: Context) -> Iterator[Record]:
+        """Give the records of one parent.
 
         Raises:
             ClarityError: If it cannot be had.
@@ -87,7 +87,7 @@ class ChildStream(ClarityStream):
         if self._given_up or context is None:
             return
         try:
-            yield self.record(context)
+            yield from self.records_of(context)
         except (NotFoundError, AccessRefusedError) as error:
             self.fail(error)  # this one only: the others may be fine
         except ClarityError:

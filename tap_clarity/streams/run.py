@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_clarity.api.connection import Connection
-from tap_clarity.api.metadata import list_resource
+from tap_clarity.api.metadata import JsonObject, list_resource
 from tap_clarity.api.reports import Patience
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from tap_clarity.clock import Clock
     from tap_clarity.settings import Settings
+
+
+REFERENCE_SITE = "REFERENCE_SITE"
 
 
 @dataclass
@@ -52,8 +55,25 @@ class Run:
         return Patience(self.settings.report_wait_timeout)
 
     @cached_property
-    def datasources(self) -> list[dict[str, Any]]:
+    def datasources(self) -> list[JsonObject]:
         """The organisation's datasources, read once however many streams ask."""
-        return list_resource(
-            self.connection, "/v2/datasources", "datasources", "datasourceId", self.settings.org
-        )
+        return self.list_of("/v2/datasources", "datasources", "datasourceId")
+
+    @cached_property
+    def nodes(self) -> list[JsonObject]:
+        """The organisation's nodes, read once however many streams ask."""
+        return self.list_of("/v2/devices/nodes", "nodes", "nodeId")
+
+    @property
+    def reference_sites(self) -> tuple[str, ...]:
+        """Ids of the reference sites behind the organisation's datasources."""
+        sites = {
+            item.get("currentSourceId")
+            for item in self.datasources
+            if item.get("sourceType") == REFERENCE_SITE
+        }
+        return tuple(sorted(site for site in sites if isinstance(site, str)))
+
+    def list_of(self, path: str, wrapper: str, *keys: str) -> list[JsonObject]:
+        """Read a resource whole; each object has a text under each of the keys."""
+        return list_resource(self.connection, path, wrapper, keys, self.settings.org)

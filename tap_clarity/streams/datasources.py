@@ -1,4 +1,4 @@
-"""The streams of things that change slowly: always read whole."""
+"""The datasources of the organisation, and its rights to them: always read whole."""
 
 from __future__ import annotations
 
@@ -8,38 +8,29 @@ from singer_sdk import typing as th
 
 from tap_clarity.api.metadata import get_resource
 from tap_clarity.measurements.schema import ORG, TEXTS, key
-from tap_clarity.streams.base import ChildStream, ClarityStream, Record
-from tap_clarity.streams.fitting import ADDITIONAL, fit_record
+from tap_clarity.streams.resources import (
+    ADDITIONAL_FIELDS,
+    ResourceStream,
+    SubresourceStream,
+    instant,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context
 
-ADDITIONAL_FIELDS = th.Property(
-    ADDITIONAL,
-    th.ObjectType(additional_properties=True),
-    description="Fields that Clarity sends and the tap does not know, as sent; null if none.",
-)
-SOURCE_TYPE = th.Property(
-    "source_type", th.StringType, description="Kind of the source: CLARITY_NODE or REFERENCE_SITE."
-)
-NAME = th.Property("name", th.StringType, description="Name that the organisation gave it.")
-GROUP = th.Property("group", th.StringType, description="Group that the organisation put it in.")
+    from tap_clarity.api.metadata import JsonObject
+    from tap_clarity.streams.base import Record
+
+SOURCE_TYPE = text("source_type", "Kind of the source: CLARITY_NODE or REFERENCE_SITE.")
+NAME = text("name", "Name that the organisation gave it.")
+GROUP = text("group", "Group that the organisation put it in.")
 TAGS = th.Property("tags", TEXTS, description="Labels that the organisation put on it.")
 
 
-def text(name: str, description: str) -> th.Property[Any]:
-    """Describe a text."""
-    return th.Property(name, th.StringType, description=description)
-
-
-def instant(name: str, description: str) -> th.Property[Any]:
-    """Describe an instant."""
-    return th.Property(name, th.DateTimeType, description=f"{description}, in UTC.")
-
-
-class Datasources(ClarityStream):
+class Datasources(ResourceStream):
     """The datasources that the organisation may read."""
 
     name = "datasources"
@@ -59,9 +50,8 @@ class Datasources(ClarityStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        for item in self.run.datasources:
-            yield {"org": self.run.settings.org} | fit_record(item, self.schema)
+    def objects(self) -> list[JsonObject]:
+        return self.run.datasources
 
     def generate_child_contexts(
         self,
@@ -73,7 +63,7 @@ class Datasources(ClarityStream):
             yield {"datasource_id": record["datasource_id"]}
 
 
-class DatasourceDetails(ChildStream):
+class DatasourceDetails(SubresourceStream):
     """Which sources, subscriptions and rights a datasource has had."""
 
     name = "datasource_details"
@@ -157,9 +147,36 @@ class DatasourceDetails(ChildStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def record(self, context: Context) -> Record:
+    def records_of(self, context: Context) -> Iterator[Record]:
         settings, connection = self.run.settings, self.run.connection
         id_ = context["datasource_id"]
         item = get_resource(connection, "/v2/datasources/{}", id_, "datasource", settings.org)
-        # The answer may lack the id: it is that of the question.
-        return fit_record(item, self.schema) | {"org": settings.org, "datasource_id": id_}
+        yield self.to_record(item, datasource_id=id_)
+
+
+class Subscriptions(ResourceStream):
+    """The organisation's rights to read datasources."""
+
+    name = "subscriptions"
+    source = "GET /v2/subscriptions"
+    primary_keys = ("org", "subscription_id")
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        ORG,
+        key("subscription_id", "Id of the subscription."),
+        text("subscription_type", "Such as public, licensed, shared or temporary."),
+        text("attached_to_datasource_id", "Id of the datasource it is attached to; null if loose."),
+        instant("time_period_start", "When it began; null if public"),
+        instant("time_period_end", "When it ends; null if public"),
+        th.Property(
+            "days_remaining",
+            th.IntegerType,
+            description="Days until it ends, which changes every day; null if public.",
+        ),
+        th.Property(
+            "shared_with", TEXTS, description="Ids of the organisations that it is shared with."
+        ),
+        ADDITIONAL_FIELDS,
+    ).to_dict()
+
+    def objects(self) -> list[JsonObject]:
+        return self.run.list_of("/v2/subscriptions", "subscriptions", "subscriptionId")

@@ -1,0 +1,91 @@
+"""What the streams of Clarity's resources have in common: JSON objects, fitted to a schema."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+
+from tap_clarity.api.errors import MalformedReplyError
+from tap_clarity.streams.base import ChildStream, ClarityStream, Record
+from tap_clarity.streams.fitting import ADDITIONAL, fit_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from singer_sdk.helpers.types import Context
+
+    from tap_clarity.api.metadata import JsonObject
+
+ADDITIONAL_FIELDS = th.Property(
+    ADDITIONAL,
+    th.ObjectType(additional_properties=True),
+    description="Fields that Clarity sends and the tap does not know, as sent; null if none.",
+)
+
+
+def text(name: str, description: str) -> th.Property[Any]:
+    """Describe a text."""
+    return th.Property(name, th.StringType, description=description)
+
+
+def instant(name: str, description: str) -> th.Property[Any]:
+    """Describe an instant."""
+    return th.Property(name, th.DateTimeType, description=f"{description}, in UTC.")
+
+
+class FittedStream(ClarityStream):
+    """A stream whose records are Clarity's JSON objects."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Names that some versions of the API have for fields, each with the present name."""
+
+    def to_record(self, item: JsonObject, **known: str) -> Record:
+        """Make a record of an object; `known` are key values that it need not repeat.
+
+        Raises:
+            MalformedReplyError: If a key value is missing.
+        """
+        renamed = _renamed(item, self.synonyms)
+        record = fit_record(renamed, self.schema) | {"org": self.run.settings.org} | known
+        for name in self.primary_keys:
+            if record.get(name) is None:
+                raise MalformedReplyError(
+                    f"{self.source}: Clarity sent an object without {name}; nothing can be made "
+                    "of it: ask Clarity's support"
+                )
+        return record
+
+
+class ResourceStream(FittedStream):
+    """A resource that answers all its objects at once."""
+
+    @abstractmethod
+    def objects(self) -> list[JsonObject]:
+        """Give the objects as Clarity sends them.
+
+        Raises:
+            ClarityError: If they cannot be had.
+        """
+
+    def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        for item in self.objects():
+            yield self.to_record(item)
+
+
+class SubresourceStream(ChildStream, FittedStream):
+    """A resource that is asked for once per parent."""
+
+
+def _renamed(value: Any, synonyms: Mapping[str, str]) -> Any:  # noqa: ANN401
+    if isinstance(value, list):
+        return [_renamed(item, synonyms) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name if (present := synonyms.get(name)) is None or present in value else present: _renamed(
+            item, synonyms
+        )
+        for name, item in value.items()
+    }
