@@ -11,6 +11,7 @@ import threading
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
@@ -20,6 +21,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from tap_clarity import config_errors
 from tap_clarity.clock import Clock, SystemClock
 from tap_clarity.command import LoudCommand
+from tap_clarity.preview import Outlook, preview
 from tap_clarity.settings import SCHEMA, Settings
 from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
 from tap_clarity.streams.devices import (
@@ -35,15 +37,16 @@ from tap_clarity.streams.reports import (
     DatasourceMeasurements,
     NodeMeasurements,
     ReferenceSiteMeasurements,
+    requests_left,
+    selected_reports,
 )
 from tap_clarity.streams.run import Run
 from tap_clarity.writer import LineWriter, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_clarity.streams.base import ClarityStream
@@ -113,6 +116,8 @@ class TapClarity(Tap):
 
     def load_state(self, state: Any) -> None:  # noqa: ANN401
         """Take over what has the form of a Singer state, and say what has not."""
+        if isinstance(state, dict):
+            state = state.get("singer_state", state)  # as `meltano state get` prints it
         bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
         if not isinstance(bookmarks, dict):
             self.logger.warning("The state is not a Singer state: starting without one")
@@ -125,10 +130,19 @@ class TapClarity(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        return LoudCommand.of(super().get_singer_command(), cls.logger)
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--plan"],
+                is_flag=True,
+                help="Print what the next run would do. Takes --config, --state and --catalog; "
+                "asks Clarity for nothing.",
+            )
+        )
+        return LoudCommand.of(command, cls.logger)
 
     @classmethod
-    def invoke(  # type: ignore[override]
+    def invoke(  # type: ignore[override]  # noqa: PLR0913 - one for each option
         cls,
         *,
         about: bool = False,
@@ -136,6 +150,7 @@ class TapClarity(Tap):
         config: _ConfigInput,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
+        plan: bool = False,
     ) -> None:
         """Run the tap; unlike the SDK's own, end with status 1 if a stream has failed."""
         if about:
@@ -147,7 +162,31 @@ class TapClarity(Tap):
             catalog=None if catalog is None else json.load(catalog),
             parse_env_config=config.parse_env,
         )
+        if plan:
+            click.echo("\n".join(tap.plan()))
+            return
         sys.exit(tap.sync_streams())
+
+    def plan(self) -> Iterator[str]:
+        """Write down what the next run would do."""
+        now = self.clock.now()
+        reports = selected_reports(self)
+        outlook = Outlook(
+            now=now,
+            recent=next(
+                (
+                    stream.next_step(now)
+                    for stream in self.streams.values()
+                    if isinstance(stream, RecentMeasurements) and stream.selected
+                ),
+                None,
+            ),
+            standings={stream.name: stream.standing(now) for stream in reports},
+            building={stream.name: len(stream.bookmark.building) for stream in reports},
+            left=requests_left(reports, now),
+            daily_limit=self.run.settings.report_daily_limit,
+        )
+        return preview(outlook)
 
     @classmethod
     def cb_config(

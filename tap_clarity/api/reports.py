@@ -142,6 +142,7 @@ class ReportDesk(Generic[T]):
         self._building: deque[Report] = deque()
         self._queue: deque[Window] = deque()
         self._asked_again: set[Window] = set()
+        self._allowance = 0
         self._stopped: ClarityError | None = None
 
     @property
@@ -154,10 +155,17 @@ class ReportDesk(Generic[T]):
         """How many windows wait for the next run."""
         return len(self._building) + len(self._queue)
 
-    def deliver(self, building: Iterable[Report], wanted: Iterable[Window]) -> Iterator[Event[T]]:
+    def deliver(
+        self, building: Iterable[Report], wanted: Iterable[Window], allowance: int
+    ) -> Iterator[Event[T]]:
         """Take up the reports being built, ask for those wanted, and tell of every step.
 
         Ends early when the patience is used up, and leaves the rest to the next run.
+
+        Args:
+            building: Reports of earlier runs, in order.
+            wanted: Windows to ask for, in order.
+            allowance: Most requests to send, those for failed reports included.
 
         Raises:
             QuotaUsedUpError: If Clarity accepts no more requests. What is being built is delivered
@@ -167,6 +175,7 @@ class ReportDesk(Generic[T]):
         """
         self._building.extend(building)
         self._queue.extend(wanted)
+        self._allowance = allowance
         yield from self._ask_for_more()
         while self._building:
             report = self._building[0]
@@ -187,17 +196,20 @@ class ReportDesk(Generic[T]):
 
     def _ask_for_more(self, ready: int = 0) -> Iterator[Event[T]]:
         most = self._concurrency + ready
-        while self._queue and not self._stopped and len(self._building) < most:
-            window = self._queue[0]
-            yield Asking(window)
-            try:
-                report = self._request(window)
-            except (QuotaUsedUpError, AmbiguousError) as error:
-                self._stopped = error
-                return
-            self._queue.popleft()
-            self._building.append(report)
-            yield Asked(report)
+        while self._queue and self._allowance and len(self._building) < most:
+            yield from self._ask(self._queue.popleft(), self._building.append)
+
+    def _ask(self, window: Window, enlist: Callable[[Report], None]) -> Iterator[Event[T]]:
+        self._allowance -= 1
+        yield Asking(window)
+        try:
+            report = self._request(window)
+        except (QuotaUsedUpError, AmbiguousError) as error:
+            self._allowance = 0
+            self._stopped = error
+            return
+        enlist(report)
+        yield Asked(report)
 
     def _ask_again(self, report: Report, poll: Poll) -> Iterator[Event[T]]:
         """Ask once more, out of turn: reports are delivered in the order of their windows."""
@@ -206,12 +218,12 @@ class ReportDesk(Generic[T]):
                 f"report {report.id} for {report.window} failed twice: Clarity says "
                 f"{poll.message!r}; if it goes on, ask Clarity's support"
             )
+        if not self._allowance:
+            logger.warning("Report %s for %s: %s", report.id, report.window, poll.message)
+            return
         logger.warning("Report %s for %s: %s; asking anew", report.id, report.window, poll.message)
         self._asked_again.add(report.window)
-        yield Asking(report.window)
-        again = self._request(report.window)
-        self._building.appendleft(again)
-        yield Asked(again)
+        yield from self._ask(report.window, self._building.appendleft)
 
     def _request(self, window: Window) -> Report:
         body = self._query | {

@@ -48,6 +48,10 @@ class RecentMeasurements(MeasurementStream):
         bookmark = replace(bookmark, token=reply.token, issued_at=asked_at, covered_until=asked_at)
         self.save(bookmark.to_state())
 
+    def next_step(self, now: datetime) -> GoOn | AskCache:
+        """Say how the next run would go on."""
+        return self._next_step(self._bookmark(), now)
+
     def _bookmark(self) -> RecentBookmark:
         """Read the state; what belongs to another query does not count."""
         mark = fingerprint(**self._query)

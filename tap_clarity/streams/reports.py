@@ -9,11 +9,12 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_clarity.api.errors import FileError, QuotaUsedUpError
-from tap_clarity.api.reports import Asked, Asking, Dropped, Ready, Report, ReportDesk
-from tap_clarity.instants import DAY, floor
+from tap_clarity.api.reports import Asked, Asking, Dropped, Event, Ready, Report, ReportDesk
+from tap_clarity.instants import DAY, floor, format_instant
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.planning.bookmarks import ReportBookmark, fingerprint
-from tap_clarity.planning.due import Due, Scope, allot, find_due, slot_of
+from tap_clarity.planning.due import Due, Scope, allot, slot_of
+from tap_clarity.planning.forecast import Standing
 from tap_clarity.planning.quota import left_today, used_up
 from tap_clarity.planning.windows import merged
 from tap_clarity.streams.measurements import (
@@ -23,12 +24,12 @@ from tap_clarity.streams.measurements import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.instants import Window
     from tap_clarity.measurements.model import Measurement
     from tap_clarity.streams.base import Record
 
@@ -40,6 +41,7 @@ class ReportStream(MeasurementStream):
 
     report: ClassVar[str]
     advances_by = "windows in state"
+    _restarted = False
 
     @property
     @abstractmethod
@@ -69,15 +71,13 @@ class ReportStream(MeasurementStream):
             )
             bookmark = ReportBookmark()
         if bookmark.fingerprint not in {None, mark}:
-            self.logger.warning(
-                "The settings of %s have changed: it starts again from its start date", self.name
-            )
+            self._restarted = True
             bookmark = ReportBookmark(start=bookmark.start, spent=bookmark.spent)
         bookmark.fingerprint = mark
         return bookmark
 
-    def due(self, now: datetime) -> Due:
-        """Find the windows that have to be asked for now."""
+    def standing(self, now: datetime) -> Standing:
+        """Sum up where the stream stands, for planning."""
         settings, bookmark = self.run.settings, self.bookmark
         if settings.start_date is None and bookmark.start is None:
             bookmark.start = floor(now, DAY) - DAYS_OF_HISTORY * DAY
@@ -87,14 +87,10 @@ class ReportStream(MeasurementStream):
             step=settings.frequency.step,
             window_days=settings.report_window_days,
             lookback_days=settings.lookback_days,
-            interval=self._interval,
+            interval=timedelta(hours=settings.report_interval_hours),
         )
-        known = [*bookmark.covered, *(window for _, window in bookmark.building)]
-        return find_due(scope, known, bookmark.head_slot, now)
-
-    @property
-    def _interval(self) -> timedelta:
-        return timedelta(hours=self.run.settings.report_interval_hours)
+        known = (*bookmark.covered, *(window for _, window in bookmark.building))
+        return Standing(scope, known, bookmark.head_slot)
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         choice = self.choice()
@@ -102,12 +98,15 @@ class ReportStream(MeasurementStream):
             self.logger.info("%s: the organisation has nothing to report on", self.name)
             return
         now = self.run.clock.now()
-        due = self.due(now)
-        wanted = self._allowed(now)
-        self._announce(due, len(wanted))
+        due = self.standing(now).due(now)
+        streams = selected_reports(self._tap)
+        left = requests_left(streams, now)
+        wanted = allot({s.name: s.standing(now).due(now) for s in streams}, left)[self.name]
+        self._announce(due, len(wanted), now)
         desk = self._desk(choice)
+        events = desk.deliver(list(starmap(Report, self.bookmark.building)), wanted, left)
         try:
-            yield from self._deliver(desk, wanted, due, now)
+            yield from self._deliver(desk, events, due, now)
         except QuotaUsedUpError as error:
             self.bookmark.spent = used_up(self.run.clock.now().date())
             self.save(self.bookmark.to_state())
@@ -120,19 +119,20 @@ class ReportStream(MeasurementStream):
     def _deliver(
         self,
         desk: ReportDesk[Iterator[Measurement]],
-        wanted: tuple[Window, ...],
+        events: Iterator[Event[Iterator[Measurement]]],
         due: Due,
         now: datetime,
     ) -> Iterator[Record]:
+        """Give the rows of what is ready, and write down each step before the next is taken."""
         bookmark = self.bookmark
-        for event in desk.deliver(list(starmap(Report, bookmark.building)), wanted):
+        for event in events:
             bookmark.building = [*desk.building]
             match event:
                 case Asking():
                     bookmark.spent = bookmark.spent.plus_one(self.run.clock.now().date())
                 case Asked(report):
                     if due.head and report.window == due.head[-1]:
-                        bookmark.head_slot = slot_of(now, self._interval)
+                        bookmark.head_slot = slot_of(now, self.standing(now).scope.interval)
                 case Dropped(report):
                     bookmark.head_slot = None
                 case Ready(report, files):
@@ -151,24 +151,18 @@ class ReportStream(MeasurementStream):
                     f"{error}: the window stays open, and the next run fetches the file again"
                 ) from error
 
-    def _allowed(self, now: datetime) -> tuple[Window, ...]:
-        """Give what of the due windows today's quota has room for, beside the other streams'."""
-        streams = [s for s in self._tap.streams.values() if isinstance(s, ReportStream)]
-        left = left_today(
-            (stream.bookmark.spent for stream in streams if stream.selected),
-            self.run.settings.report_daily_limit,
-            now.date(),
-        )
-        dues = {stream.name: stream.due(now) for stream in streams if stream.selected}
-        return allot(dues, left)[self.name]
-
-    def _announce(self, due: Due, asked: int) -> None:
+    def _announce(self, due: Due, asked: int, now: datetime) -> None:
         building = len(self.bookmark.building)
         if not due and not building:
             self.logger.info("%s: no report is due", self.name)
             return
+        if self._restarted:
+            self.logger.warning(
+                "%s: settings of its query have changed; it starts again from %s, for %d reports",
+                *(self.name, format_instant(self.standing(now).scope.start), len(due)),
+            )
         self.logger.info(
-            "%s: %d reports to ask for, %d being built; %d left to another day by the quota",
+            "%s: reports to ask for: %d, being built: %d, put off to another day by the quota: %d",
             *(self.name, asked, building, len(due) - asked),
         )
 
@@ -188,6 +182,23 @@ class ReportStream(MeasurementStream):
             poll_interval=settings.report_poll_interval,
             open_file=self.open_measurements,
         )
+
+
+def selected_reports(tap: Tap) -> list[ReportStream]:
+    """Give the report streams that run, in their order."""
+    return [
+        stream
+        for stream in tap.streams.values()
+        if isinstance(stream, ReportStream) and stream.selected
+    ]
+
+
+def requests_left(streams: Sequence[ReportStream], now: datetime) -> int:
+    """Give how many report requests today's quota still has, over all streams."""
+    if not streams:
+        return 0
+    limit = streams[0].run.settings.report_daily_limit
+    return left_today((stream.bookmark.spent for stream in streams), limit, now.date())
 
 
 class DatasourceMeasurements(ReportStream):
