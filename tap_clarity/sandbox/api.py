@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox import metadata
-from tap_clarity.sandbox.messages import ApiError, Request, Response, bad, json_response
+from tap_clarity.sandbox import devices, drawing, instants, metadata
+from tap_clarity.sandbox.messages import (
+    KEY_HEADER,
+    ApiError,
+    Request,
+    Response,
+    bad,
+    json_response,
+)
+from tap_clarity.sandbox.quirks import Quirk
 from tap_clarity.sandbox.reports import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_clarity.sandbox.clock import Clock
+    from tap_clarity.sandbox.devices import Node
     from tap_clarity.sandbox.recent import Recent
     from tap_clarity.sandbox.reports import ReportDesk
     from tap_clarity.sandbox.world import World
-
-KEY_HEADER: Final = "x-api-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Api:
                 return self._file(request)
             return self._call(request)
         except ApiError as error:
-            return error.response()
+            return error.response(self.world.quirks)
 
     def _call(self, request: Request) -> Response:
         if request.headers.get(KEY_HEADER) != self.api_key:
@@ -57,19 +64,44 @@ class Api:
         )
 
     def datasources(self, request: Request) -> Response:
-        self._admit(request.query.get("org"))
-        found = metadata.datasource_list(self.world, self.clock.millis())
-        return json_response({"subscribingOrg": self.world.org, "datasources": found})
+        now = self._admitted(request)
+        found = metadata.datasource_list(self.world, now)
+        drawn = [drawing.datasource(each, self.world.quirks) for each in found]
+        return json_response({"subscribingOrg": self.world.org, "datasources": drawn})
 
     def datasource(self, request: Request, datasource_id: str) -> Response:
-        self._admit(request.query.get("org"))
-        now = self.clock.millis()
+        now = self._admitted(request)
         datasource = self.world.find(datasource_id, now)
         if datasource is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "no such datasource")
         echo = {"datasourceId": datasource_id, "org": self.world.org}
         details = metadata.datasource_details(self.world, datasource, now)
-        return json_response({"request": echo, "datasource": details})
+        return json_response(drawing.details(details, echo, self.world.quirks))
+
+    def subscriptions(self, request: Request) -> Response:
+        found = metadata.subscriptions(self.world, self._admitted(request))
+        return json_response({"subscribingOrg": self.world.org, "subscriptions": found})
+
+    def nodes(self, request: Request) -> Response:
+        found = devices.nodes(self.world, self._admitted(request))
+        return json_response(drawing.nodes(found, self.world.quirks))
+
+    def status_summary(self, request: Request) -> Response:
+        found = devices.status_summaries(self.world, self._admitted(request))
+        return json_response([drawing.status_summary(each, self.world.quirks) for each in found])
+
+    def node_status(self, request: Request, node_id: str) -> Response:
+        now = self._admitted(request)
+        status = devices.node_status(self.world, self._node(node_id, now), now)
+        return json_response(drawing.node_status(status, self.world.quirks))
+
+    def alarms(self, request: Request, node_id: str) -> Response:
+        now = self._admitted(request)
+        found = devices.alarms(self._node(node_id, now), now)
+        return json_response([each for each in found if _is_asked_for(each, request)])
+
+    def accessory_modules(self, request: Request) -> Response:
+        return json_response(devices.accessory_modules(self.world, self._admitted(request)))
 
     def recent_query(self, request: Request) -> Response:
         return self.recent.query(self._body(request), self.clock.millis())
@@ -80,10 +112,25 @@ class Api:
     def report_request(self, request: Request) -> Response:
         return self.reports.request(self._body(request), self.clock.millis())
 
-    def report_poll(self, request: Request, report_id: str) -> Response:
-        # Clients poll with and without the org.
+    def report_poll(
+        self, request: Request, version: str | None, s: str, report_id: str
+    ) -> Response:
+        """Poll under either spelling, as both are in use; with and without the org."""
+        singular_only = Quirk.SINGULAR_POLL_PATH in self.world.quirks
+        if (singular_only and s) or not (singular_only or version):
+            raise ApiError(HTTPStatus.NOT_FOUND, "Not found")
         self._admit(request.query.get("org", self.world.org))
         return self.reports.poll(report_id, self.clock.millis())
+
+    def _node(self, node_id: str, now: int) -> Node:
+        node = devices.find_node(self.world, node_id, now)
+        if node is None:
+            raise ApiError(HTTPStatus.FORBIDDEN, "this device is not yours to read")
+        return node
+
+    def _admitted(self, request: Request) -> int:
+        self._admit(request.query.get("org"))
+        return self.clock.millis()
 
     def _body(self, request: Request) -> dict[str, Any]:
         if not isinstance(request.body, dict):
@@ -98,15 +145,36 @@ class Api:
             raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden")
 
 
+def _is_asked_for(alarm: dict[str, Any], request: Request) -> bool:
+    """Filter alarms; without either flag only those still active are answered."""
+    query = request.query
+    flags = {name for name in ("active", "inactive") if name in query} or {"active"}
+    state = "active" if alarm["clearedAt"] is None else "inactive"
+    try:
+        start, end = (instants.parse(query[n]) if n in query else None for n in _ALARM_BOUNDS)
+    except ValueError:
+        raise bad("startTime and endTime must be ISO 8601 times") from None
+    began = instants.parse(alarm["startedAt"])
+    last = instants.parse(alarm["clearedAt"] or alarm["lastExtendedAt"])
+    overlaps = (start is None or last >= start) and (end is None or began < end)
+    return state in flags and overlaps
+
+
+_ALARM_BOUNDS: Final = ("startTime", "endTime")
+_NODES: Final = "/v2/devices/nodes"
+_RECENT: Final = "/v2/recent-datasource-measurements"
+
 _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]] = (
     ("GET", re.compile(r"/v2/datasources"), Api.datasources),
     ("GET", re.compile(r"/v2/datasources/([^/]+)"), Api.datasource),
-    ("POST", re.compile(r"/v2/recent-datasource-measurements-query"), Api.recent_query),
-    (
-        "POST",
-        re.compile(r"/v2/recent-datasource-measurements-continuation"),
-        Api.recent_continuation,
-    ),
+    ("GET", re.compile(r"/v2/subscriptions"), Api.subscriptions),
+    ("GET", re.compile(_NODES), Api.nodes),
+    ("GET", re.compile(rf"{_NODES}/status-summary"), Api.status_summary),
+    ("GET", re.compile(rf"{_NODES}/([^/]+)/status"), Api.node_status),
+    ("GET", re.compile(rf"{_NODES}/([^/]+)/alarms"), Api.alarms),
+    ("GET", re.compile(r"/v2/devices/accessory-modules"), Api.accessory_modules),
+    ("POST", re.compile(rf"{_RECENT}-query"), Api.recent_query),
+    ("POST", re.compile(rf"{_RECENT}-continuation"), Api.recent_continuation),
     ("POST", re.compile(r"/v2/report-requests"), Api.report_request),
-    ("GET", re.compile(r"/v2/report-requests/([^/]+)"), Api.report_poll),
+    ("GET", re.compile(r"(/v2)?/report-request(s?)/([^/]+)"), Api.report_poll),
 )

@@ -11,6 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from tap_clarity.sandbox import instants
+from tap_clarity.sandbox.faults import KINDS, Fault, parse
+from tap_clarity.sandbox.quirks import Quirk
 from tap_clarity.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -37,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report_seconds=options.report_seconds,
         url_seconds=options.url_seconds,
         daily_quota=options.daily_quota,
+        files_per_report=options.files_per_report,
+        gzip=options.gzip,
+        quirks=options.quirk,
     )
+    for fault in options.fault:
+        sandbox.faults.add(fault)
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     with sandbox:
         return _run(sandbox, command) if command else _serve(sandbox)
@@ -89,16 +96,46 @@ def _instant(text: str) -> str:
     return text
 
 
+def _fault(spec: str) -> Fault:
+    try:
+        return parse(spec)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _epilog() -> str:
+    quirks = [f"  {each.number:>2} {each.label:<24} {each.says}" for each in Quirk]
+    kinds = [f"  {kind:<18} {says}" for kind, says in KINDS.items()]
+    return "\n".join(
+        [
+            "Quirks: where documentation and reality disagree; on, it does the other thing.",
+            *quirks,
+            "",
+            "Faults: KIND [name=value ...] [Header:value ...]",
+            *kinds,
+            "  Which requests: path=GLOB method=GET. How often: times=N (default 1), or",
+            "  probability=P seed=N (for ever, unless times is given). Details: status= body=",
+            "  message= seconds= at=0.5 (a share of the body, or of the rows).",
+            "",
+            "Controls, without a key: /_sandbox/clock, requests, truth, quirks, faults.",
+            "All of it: docs/sandbox.md.",
+        ]
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="clarity-sandbox",
         description=f"{ORIGIN} Serves on loopback; with a COMMAND, for as long as that runs.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_epilog(),
     )
     add = parser.add_argument
-    add("--port", type=int, default=0, help="port on loopback; 0 takes any free one")
-    add("--seed", type=int, default=1, help="another seed is another world")
-    add("--datasources", type=int, default=12, metavar="N", help="size of the network")
+    add("--port", type=int, default=0, help="port on loopback (default: any free one)")
+    add("--seed", type=int, default=1, help="another seed is another world (default: 1)")
+    add(
+        "--datasources", type=int, default=12, metavar="N", help="size of the network (default: 12)"
+    )
     add("--now", type=_instant, metavar="ISO", help="where the clock starts; default: real time")
     add("--frozen", action="store_true", help="the clock moves only when told")
     add(
@@ -108,8 +145,50 @@ def _parser() -> argparse.ArgumentParser:
         help="day of the special events: device swap, new, lapsed and stopped datasources; "
         "default: 2 to 30 days before the start, moving every four weeks",
     )
-    add("--report-seconds", type=float, default=20, metavar="S", help="building time of a report")
-    add("--url-seconds", type=float, default=900, metavar="S", help="life of a signed link")
-    add("--daily-quota", type=int, default=30, metavar="N", help="report requests per UTC day")
+    add(
+        "--report-seconds",
+        type=float,
+        default=20,
+        metavar="S",
+        help="building time of a report (default: 20)",
+    )
+    add(
+        "--url-seconds",
+        type=float,
+        default=900,
+        metavar="S",
+        help="life of a signed link (default: 900)",
+    )
+    add(
+        "--daily-quota",
+        type=int,
+        default=30,
+        metavar="N",
+        help="report requests per UTC day (default: 30)",
+    )
+    add("--files-per-report", type=int, default=1, metavar="N", help="files that a report has")
+    add(
+        "--gzip",
+        choices=("declared", "bare", "none"),
+        default="declared",
+        help="CSV files are gzipped and say so in Content-Encoding, or do not, or are not",
+    )
+    add(
+        "--quirk",
+        action="append",
+        default=[],
+        choices=("all", *(quirk.label for quirk in Quirk)),
+        metavar="NAME",
+        help="switch a quirk on (see below); may be repeated, `all` means every one",
+    )
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        type=_fault,
+        metavar="SPEC",
+        help="order a fault (see below), such as 'status path=/v2/datasources times=2 status=503'; "
+        "may be repeated",
+    )
     add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run against it")
     return parser

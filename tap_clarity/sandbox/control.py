@@ -1,4 +1,4 @@
-"""The `/_sandbox` endpoints: the clock, the request log and the truth. They need no key."""
+"""The `/_sandbox` endpoints: clock, request log, truth, quirks and faults. They need no key."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox import instants, metadata
+from tap_clarity.sandbox import instants
+from tap_clarity.sandbox.faults import ordered
 from tap_clarity.sandbox.messages import ApiError, Request, Response, bad, json_response
 from tap_clarity.sandbox.metrics import FREQUENCIES
 from tap_clarity.sandbox.plain import plain
+from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.world import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tap_clarity.sandbox.clock import Clock
+    from tap_clarity.sandbox.faults import Faults
     from tap_clarity.sandbox.request_log import RequestLog
     from tap_clarity.sandbox.world import World
 
@@ -30,13 +34,14 @@ class Control:
     world: World
     clock: Clock
     log: RequestLog
+    faults: Faults
 
     def answer(self, request: Request) -> Response:
         try:
             return self._call(request)
         except ApiError as error:
             return error.response()
-        except (TypeError, ValueError, KeyError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             return bad(f"{type(error).__name__}: {error}").response()
 
     def _call(self, request: Request) -> Response:
@@ -48,9 +53,8 @@ class Control:
         raise ApiError(HTTPStatus.NOT_FOUND, "no such control")
 
     def read_clock(self, _request: Request) -> Response:
-        return json_response(
-            {"now": instants.iso(self.clock.millis()), "frozen": self.clock.frozen}
-        )
+        now = instants.iso(self.clock.millis())
+        return json_response({"now": now, "frozen": self.clock.frozen})
 
     def move_clock(self, request: Request) -> Response:
         order: dict[str, Any] = request.body
@@ -65,9 +69,39 @@ class Control:
     def read_log(self, _request: Request) -> Response:
         return json_response(list(self.log))
 
-    def clear_log(self, _request: Request) -> Response:
+    def clear_log(self, request: Request) -> Response:
         self.log.clear()
-        return json_response([])
+        return self.read_log(request)
+
+    def read_quirks(self, _request: Request) -> Response:
+        current = self.world.quirks
+        return json_response(
+            [
+                {"number": q.number, "name": q.label, "says": q.says, "on": q in current}
+                for q in Quirk
+            ]
+        )
+
+    def switch_quirks(self, request: Request) -> Response:
+        order: dict[str, list[str]] = request.body
+        self.world.switches.turn_off(*order.get("off", []))
+        self.world.switches.turn_on(*order.get("on", []))
+        return self.read_quirks(request)
+
+    def clear_quirks(self, request: Request) -> Response:
+        self.world.switches.turn_off("all")
+        return self.read_quirks(request)
+
+    def read_faults(self, _request: Request) -> Response:
+        return json_response(list(self.faults))
+
+    def order_fault(self, request: Request) -> Response:
+        self.faults.add(ordered(**request.body))
+        return self.read_faults(request)
+
+    def clear_faults(self, request: Request) -> Response:
+        self.faults.clear()
+        return self.read_faults(request)
 
     def truth(self, request: Request) -> Response:
         query = request.query
@@ -75,13 +109,18 @@ class Control:
         if frequency is None:
             raise bad(f"frequency must be one of {', '.join(FREQUENCIES)}")
         as_of = query.get("as_of") or self.clock.now()
-        ids = query["datasource_ids"].split(",") if "datasource_ids" in query else None
-        told = self.world.truth(frequency, query["start"], query["end"], as_of, ids)
+        bounds = query["start"], query["end"], as_of
+        if "source_ids" in query:
+            sources = query["source_ids"].split(",")
+            told = self.world.truth_of_sources(frequency, *bounds, sources)
+        else:
+            chosen = query["datasource_ids"].split(",") if "datasource_ids" in query else None
+            told = self.world.truth(frequency, *bounds, chosen)
         return _json_lines(map(plain, told))
 
     def resource(self, request: Request, name: str) -> Response:
-        if name not in metadata.RESOURCES:
-            raise bad(f"resources: {', '.join(metadata.RESOURCES)}")
+        if name not in RESOURCES:
+            raise bad(f"resources: {', '.join(RESOURCES)}")
         as_of = request.query.get("as_of") or self.clock.now()
         return _json_lines(self.world.resource(name, as_of))
 
@@ -96,6 +135,12 @@ _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]]
     ("POST", re.compile(r"/clock"), Control.move_clock),
     ("GET", re.compile(r"/requests"), Control.read_log),
     ("DELETE", re.compile(r"/requests"), Control.clear_log),
+    ("GET", re.compile(r"/quirks"), Control.read_quirks),
+    ("POST", re.compile(r"/quirks"), Control.switch_quirks),
+    ("DELETE", re.compile(r"/quirks"), Control.clear_quirks),
+    ("GET", re.compile(r"/faults"), Control.read_faults),
+    ("POST", re.compile(r"/faults"), Control.order_fault),
+    ("DELETE", re.compile(r"/faults"), Control.clear_faults),
     ("GET", re.compile(r"/truth"), Control.truth),
     ("GET", re.compile(r"/truth/(\w+)"), Control.resource),
 )

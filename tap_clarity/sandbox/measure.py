@@ -62,6 +62,11 @@ class Cell(NamedTuple):
     status: str
     flags: tuple[str, ...]
 
+    @property
+    def assessment(self) -> str:
+        """The worst severity of the flags; there is only one so far."""
+        return "invalid" if self.flags else "valid"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -246,16 +251,17 @@ def _fate(row: Row, chance: int, as_of: int) -> Verdict | None:
     draw = (chance >> 20) % 1000
     if draw >= _UNKNOWN:
         return None
+    odd = row.datasource.unlisted_statuses
     turn = row.arrival + 2 * HOUR + chance % (28 * HOUR)
     if draw < _PROCESSING:
         return Verdict("calibration-processing", None) if as_of < turn else None
     if draw < _REVOKED:
         return None if as_of < turn else Verdict("calibration-error", None)
     if draw < _MIXED:
-        return Verdict("calibration-mixed", 0)
+        return Verdict("calibrated-provisionally" if odd else "calibration-mixed", 0)
     if draw < _REDOING:
         return Verdict("calibrated-reprocessing", 0)
-    return Verdict("calibration-unknown", None)
+    return Verdict("calibration-in-review" if odd else "calibration-unknown", None)
 
 
 def _recalibrated(row: Row, chance: int, as_of: int) -> Verdict:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from tap_clarity.sandbox.delivery import PROMPT, Delivery
+from tap_clarity.sandbox.quirks import Quirk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-JSON_TYPE = "application/json; charset=utf-8"
+JSON_TYPE: Final = "application/json; charset=utf-8"
+KEY_HEADER: Final = "x-api-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the sandbox answers; a body in parts is sent in chunks, without a length."""
+    """What the sandbox answers; a body in parts is sent in chunks, unless it has a length."""
 
     status: int
     body: bytes | Iterable[bytes]
     headers: dict[str, str] = field(default_factory=dict)
+    delivery: Delivery = PROMPT
+
+    def parts(self) -> Iterable[bytes]:
+        return [self.body] if isinstance(self.body, bytes) else self.body
+
+    def whole_body(self) -> bytes:
+        return b"".join(self.parts())
 
 
 class ApiError(Exception):
@@ -40,7 +51,9 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
 
-    def response(self) -> Response:
+    def response(self, quirks: frozenset[Quirk] = frozenset()) -> Response:
+        if Quirk.OTHER_MESSAGES in quirks:
+            return json_response({"Code": self.status.phrase, "Message": str(self)}, self.status)
         # The one error body that has been seen carries its message as a list.
         return json_response({"message": [str(self)]}, self.status)
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tap_clarity.sandbox.instants import DAY, SECOND, iso, iso_or_none
 from tap_clarity.sandbox.network import DEPLOYED
+from tap_clarity.sandbox.quirks import Quirk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tap_clarity.sandbox.network import Access, Datasource, Stay, Subscription
     from tap_clarity.sandbox.world import World
 
@@ -64,7 +63,17 @@ def datasource_details(world: World, datasource: Datasource, now: int) -> dict[s
         details["subscriptionAttachmentHistory"] = [
             _attachment(world, datasource, each, now) for each in known
         ]
-    return details
+    return _bare(details) if Quirk.BARE_HISTORIES in world.quirks else details
+
+
+def _bare(details: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the guide's table does not know."""
+    kept = {k: v for k, v in details.items() if k != "subscriptionAttachmentHistory"}
+    if "subscriptionHistory" in kept:
+        kept["subscriptionHistory"] = [
+            {k: v for k, v in each.items() if k != "org"} for each in kept["subscriptionHistory"]
+        ]
+    return kept
 
 
 def all_details(world: World, now: int) -> list[dict[str, Any]]:
@@ -115,11 +124,46 @@ def _access(access: Access, now: int) -> dict[str, Any]:
 def _subscription_history(
     world: World, datasource: Datasource, known: list[Subscription]
 ) -> list[dict[str, Any]]:
-    own = [_term(each, each.subscription_id, each.kind, world.org) for each in known]
+    own = [_term(each, each.subscription_id, _kind(world, each.kind), world.org) for each in known]
     if not is_shared_on(datasource):
         return own
-    shared = [_term(each, f"{each.subscription_id[:-1]}Z", "shared", PARTNER_ORG) for each in known]
+    kind = _kind(world, "shared")
+    shared = [_term(each, f"{each.subscription_id[:-1]}Z", kind, PARTNER_ORG) for each in known]
     return [*own, *shared]
+
+
+def _kind(world: World, kind: str) -> str:
+    if Quirk.PRIMARY_SHADOW_TYPES in world.quirks:
+        return {"licensed": "primary", "shared": "shadow"}.get(kind, kind)
+    return kind
+
+
+def subscriptions(world: World, now: int) -> list[dict[str, Any]]:
+    return [
+        _subscription(world, datasource, each, now)
+        for datasource in world.visible(now)
+        for each in datasource.subscriptions
+        if each.attached.start <= now
+    ]
+
+
+def _subscription(
+    world: World, datasource: Datasource, subscription: Subscription, now: int
+) -> dict[str, Any]:
+    drawn: dict[str, Any] = {
+        "subscriptionId": subscription.subscription_id,
+        "subscriptionType": _kind(world, subscription.kind),
+    }
+    if subscription.attached.covers(now):
+        drawn["attachedToDatasourceId"] = datasource.datasource_id
+    start, end = subscription.period
+    if subscription.kind != "public" and end is not None:
+        drawn["timePeriodStart"] = iso(start)
+        drawn["timePeriodEnd"] = iso(end)
+        drawn["daysRemaining"] = max(0, -((now - end) // DAY))
+    if subscription.kind == "licensed":
+        drawn["sharedWith"] = [PARTNER_ORG] if is_shared_on(datasource) else []
+    return drawn
 
 
 def _term(subscription: Subscription, name: str, kind: str, org: str) -> dict[str, Any]:
@@ -144,9 +188,3 @@ def _attachment(
         "attachmentDate": iso(span.start),
         "detachmentDate": iso_or_none(span.end),
     }
-
-
-RESOURCES: Final[dict[str, Callable[[World, int], list[dict[str, Any]]]]] = {
-    "datasources": datasource_list,
-    "datasource_details": all_details,
-}

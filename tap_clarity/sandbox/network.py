@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from tap_clarity.sandbox import instants
 from tap_clarity.sandbox.air import Site
 from tap_clarity.sandbox.instants import DAY, HOUR, MINUTE
 from tap_clarity.sandbox.mixing import blend, code, mix, unit
+from tap_clarity.sandbox.quirks import Quirk
 
 SourceType = Literal["CLARITY_NODE", "REFERENCE_SITE"]
 Role = Literal["swapped", "reference", "halfway", "stopped", "lapsed", "bare", "shared", "plain"]
@@ -106,6 +108,7 @@ class Datasource:
     site: Site
     stays: tuple[Stay, ...]
     subscriptions: tuple[Subscription, ...]
+    unlisted_statuses: bool
 
     @cached_property
     def access(self) -> tuple[Access, ...]:
@@ -137,7 +140,25 @@ def _crossing(one: Span, other: Span) -> Span:
     return Span(max(one.start, other.start), min(ends, default=None))
 
 
-def build(seed: int, index: int, anchor: int) -> Datasource:
+@dataclass(frozen=True)
+class Network:
+    """All datasources by id, whoever may see them by now."""
+
+    datasources: tuple[Datasource, ...]
+
+    @cached_property
+    def by_id(self) -> dict[str, Datasource]:
+        return {each.datasource_id: each for each in self.datasources}
+
+
+@lru_cache(maxsize=4)
+def network(seed: int, size: int, anchor: int, quirks: frozenset[Quirk]) -> Network:
+    """Build a network; only the quirks of ids and statuses make a difference."""
+    built = (build(seed, index, anchor, quirks) for index in range(size))
+    return Network(tuple(sorted(built, key=attrgetter("datasource_id"))))
+
+
+def build(seed: int, index: int, anchor: int, quirks: frozenset[Quirk]) -> Datasource:
     """Make one datasource; its special days, if it has any, lie in the two after `anchor`."""
     own = blend(seed, index)
     role = _role(index)
@@ -158,8 +179,9 @@ def build(seed: int, index: int, anchor: int) -> Datasource:
         cadence=_CADENCES[index % len(_CADENCES)],
         seed=own,
         site=Site(seed, 0.7 + 0.6 * unit(blend(own, 1)), 0.5 + unit(blend(own, 2)), 2 * unit(own)),
-        stays=_stays(own, role, anchor),
+        stays=_stays(own, role, anchor, odd=Quirk.ODD_NODE_IDS in quirks and index % 2 == 0),
         subscriptions=_subscriptions(own, role, anchor),
+        unlisted_statuses=Quirk.UNLISTED_STATUSES in quirks,
     )
 
 
@@ -193,20 +215,21 @@ def _modules(role: Role, index: int) -> frozenset[str]:
     return frozenset(modules)
 
 
-def source_id(own: int, turn: int, *, reference: bool = False) -> str:
-    return ("R" if reference else "A") + code(blend(own, 5, turn), _ID_ALPHABET, 7)
+def source_id(own: int, turn: int, letter: str = "A") -> str:
+    return letter + code(blend(own, 5, turn), _ID_ALPHABET, 7)
 
 
 def subscription_id(own: int, turn: int) -> str:
     return "S" + code(blend(own, 6, turn), _ID_ALPHABET, 8)
 
 
-def _stays(own: int, role: Role, anchor: int) -> tuple[Stay, ...]:
-    first = source_id(own, 0, reference=role == "reference")
+def _stays(own: int, role: Role, anchor: int, *, odd: bool) -> tuple[Stay, ...]:
+    letter = "R" if role == "reference" else "S" if odd else "A"
+    first = source_id(own, 0, letter)
     if role == "swapped":
         out = anchor + DAY + 10 * HOUR + 37 * MINUTE
         back = out + 2 * HOUR + 13 * MINUTE
-        return (Stay(first, Span(DEPLOYED, out)), Stay(source_id(own, 1), Span(back)))
+        return (Stay(first, Span(DEPLOYED, out)), Stay(source_id(own, 1, letter), Span(back)))
     if role == "stopped":
         return (Stay(first, Span(DEPLOYED, anchor + DAY + 15 * HOUR + 20 * MINUTE)),)
     return (Stay(first, Span(DEPLOYED)),)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox import instants
+from tap_clarity.sandbox import instants, labels
 from tap_clarity.sandbox.messages import bad
-from tap_clarity.sandbox.metrics import FREQUENCIES, default_names
+from tap_clarity.sandbox.metric_select import select
+from tap_clarity.sandbox.metrics import FREQUENCIES, catalogue
+from tap_clarity.sandbox.quirks import Quirk
 
 if TYPE_CHECKING:
-    from tap_clarity.sandbox.metrics import Frequency
+    from tap_clarity.sandbox.metrics import Frequency, Metric
 
 _FINEST_ROUNDING: Final = 5
 
@@ -24,22 +26,38 @@ class MeasurementQuery:
     qc_assessment: bool
     qc_flags: bool
     location_rounding: int
+    label_style: str
+    quirks: frozenset[Quirk]
+
+    def columns(self) -> list[Metric]:
+        """List the chosen metrics in the order of a file's columns."""
+        return [metric for metric in catalogue(self.frequency) if metric.name in self.metrics]
+
+    def attributes(self) -> tuple[str, ...]:
+        """Name the columns of one metric; inside a group they stand in this order."""
+        qc = "qc" if Quirk.SHORT_QC_NAME in self.quirks else "qcAssessment"
+        asked = ((qc, self.qc_assessment), ("qcFlags", self.qc_flags))
+        return (*(name for name, wanted in asked if wanted), "raw", "status", "value")
 
 
-def measurement_query(body: dict[str, Any]) -> MeasurementQuery:
-    frequency = _frequency(body)
+def measurement_query(body: dict[str, Any], quirks: frozenset[Quirk]) -> MeasurementQuery:
+    frequency = _frequency(body, quirks)
+    style_key = "columnLabelStyle" if "columnLabelStyle" in body else "metricLabelStyle"
     return MeasurementQuery(
         frequency=frequency,
         metrics=_metrics(body, frequency),
         qc_assessment=flag(body, "qcAssessment"),
         qc_flags=flag(body, "qcFlags"),
         location_rounding=_rounding(body),
+        label_style=choice(body, style_key, labels.STYLES),
+        quirks=quirks,
     )
 
 
-def _frequency(body: dict[str, Any]) -> Frequency:
+def _frequency(body: dict[str, Any], quirks: frozenset[Quirk]) -> Frequency:
     # The guide names a default, yet requests without a frequency were seen to fail.
-    asked = body.get("outputFrequency")
+    default = "minute" if Quirk.DEFAULT_FREQUENCY in quirks else None
+    asked = body.get("outputFrequency", default)
     for frequency in FREQUENCIES:
         if asked == frequency:
             return frequency
@@ -47,12 +65,13 @@ def _frequency(body: dict[str, Any]) -> Frequency:
 
 
 def _metrics(body: dict[str, Any], frequency: Frequency) -> frozenset[str]:
-    select = body.get("metricSelect")
-    if select is None:
-        return default_names(frequency)
-    if not isinstance(select, str):
+    text = body.get("metricSelect", "default")
+    if not isinstance(text, str):
         raise bad("metricSelect must be a string")
-    raise bad("metricSelect is not understood yet")
+    try:
+        return select(text, frequency)
+    except ValueError as error:
+        raise bad(str(error)) from None
 
 
 def _rounding(body: dict[str, Any]) -> int:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox import shapes, signing
+from tap_clarity.sandbox import long, signing, wide
 from tap_clarity.sandbox.instants import DAY
 from tap_clarity.sandbox.measure import CACHE_DEPTHS, entered_cache
 from tap_clarity.sandbox.messages import JSON_TYPE, ApiError, Response, bad
 from tap_clarity.sandbox.query import choice, flag, id_list, instant, measurement_query
+from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.world import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox.measure import Row
     from tap_clarity.sandbox.metrics import Frequency
     from tap_clarity.sandbox.network import Datasource
+    from tap_clarity.sandbox.query import MeasurementQuery
     from tap_clarity.sandbox.world import World
 
 TOKEN_HEADER: Final = "x-clarity-continuation-token"  # noqa: S105 - a header's name
@@ -28,6 +31,21 @@ _UNASKED: Final[dict[Frequency, int]] = {"minute": DAY, "hour": DAY, "day": 10 *
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """One question: what the first request asked, and what this one sent."""
+
+    asked: dict[str, Any]
+    sent: dict[str, Any]
+    query: MeasurementQuery
+    chosen: list[Datasource]
+    now: int
+
+    @property
+    def is_csv(self) -> bool:
+        return choice(self.asked, "format", _FORMATS) == "csv-wide"
+
+
+@dataclass(frozen=True, slots=True)
 class Recent:
     """The recent-measurement calls over a world."""
 
@@ -35,21 +53,20 @@ class Recent:
     token_refusal: HTTPStatus = HTTPStatus.BAD_REQUEST
 
     def query(self, body: dict[str, Any], now: int) -> Response:
-        frequency = measurement_query(body).frequency
-        oldest = now - CACHE_DEPTHS[frequency]
-        asked = instant(body, "startTime")
-        start = now - _UNASKED[frequency] if asked is None else max(asked, oldest)
-        rows = self._arrived(body, frequency, start, now, after=None)
-        wants_token = flag(body, "replyWithContinuationToken")
-        return self._answer(body, body, rows, now, wants_token=wants_token)
+        call = self._call(body, body, now)
+        rows = self._arrived(call, _first_start(call), after=None)
+        return self._answer(call, rows, wants_token=flag(body, "replyWithContinuationToken"))
 
     def go_on(self, body: dict[str, Any], now: int) -> Response:
         """Answer all that has arrived since the token was issued, late points included."""
         issued, asked = self._open(body, now)
-        frequency = measurement_query(asked).frequency
-        start = issued - CACHE_DEPTHS[frequency]
-        rows = self._arrived(asked, frequency, start, now, after=issued)
-        return self._answer(asked, body, rows, now, wants_token=True)
+        call = self._call(asked, body, now)
+        rows = self._arrived(call, issued - CACHE_DEPTHS[call.query.frequency], after=issued)
+        return self._answer(call, rows, wants_token=True)
+
+    def _call(self, asked: dict[str, Any], sent: dict[str, Any], now: int) -> _Call:
+        query = measurement_query(asked, self.world.quirks)
+        return _Call(asked, sent, query, chosen_datasources(self.world, asked, now), now)
 
     def _open(self, body: dict[str, Any], now: int) -> tuple[int, dict[str, Any]]:
         token = body.get("continuationToken")
@@ -63,42 +80,40 @@ class Recent:
             raise ApiError(self.token_refusal, "continuationToken has expired")
         return issued, content["query"]
 
-    def _arrived(
-        self,
-        body: dict[str, Any],
-        frequency: Frequency,
-        start: int,
-        now: int,
-        *,
-        after: int | None,
-    ) -> Iterator[Row]:
-        chosen = chosen_datasources(self.world, body, now)
-        found = self.world.rows(chosen, frequency, start, now, newest_first=True)
+    def _arrived(self, call: _Call, start: int, *, after: int | None) -> Iterator[Row]:
+        now = call.now
+        window = Window(call.query.frequency, start, now)
+        newest_first = Quirk.REVERSED_ORDER not in call.query.quirks
+        found = self.world.rows(call.chosen, window, newest_first=newest_first)
         return (
             row
             for row in found
             if row.arrival <= now and (after is None or row.arrival > after) and entered_cache(row)
         )
 
-    def _answer(
-        self,
-        asked: dict[str, Any],
-        echo: dict[str, Any],
-        rows: Iterator[Row],
-        now: int,
-        *,
-        wants_token: bool,
-    ) -> Response:
-        query = measurement_query(asked)
-        if choice(asked, "format", _FORMATS) == "csv-wide":
-            kind, parts = "text/csv; charset=utf-8", shapes.wide(query, rows, now)
-        else:
-            kind, parts = JSON_TYPE, shapes.long(query, echo, rows, now)
-        headers = {"Content-Type": kind}
+    def _answer(self, call: _Call, rows: Iterator[Row], *, wants_token: bool) -> Response:
+        headers = {"Content-Type": "text/csv; charset=utf-8" if call.is_csv else JSON_TYPE}
         if wants_token:
-            content = {"at": now, "query": asked}
+            content = {"at": call.now, "query": call.asked}
             headers[TOKEN_HEADER] = signing.pack(self.world.signing_key, content)
-        return Response(HTTPStatus.OK, parts, headers)
+        return Response(HTTPStatus.OK, _drawn(call, rows), headers)
+
+
+def _first_start(call: _Call) -> int:
+    frequency = call.query.frequency
+    oldest = call.now - CACHE_DEPTHS[frequency]
+    asked = instant(call.asked, "startTime")
+    if asked is not None:
+        return max(asked, oldest)
+    whole = Quirk.FULL_CACHE_UNASKED in call.query.quirks
+    return oldest if whole else call.now - _UNASKED[frequency]
+
+
+def _drawn(call: _Call, rows: Iterator[Row]) -> Iterator[bytes]:
+    if not call.is_csv:
+        return long.json_parts(call.query, call.sent, rows, call.now)
+    table = wide.Table.over(call.query, "datasourceId", call.chosen)
+    return table.csv_parts(table.lines(rows, call.now))
 
 
 def chosen_datasources(world: World, body: dict[str, Any], now: int) -> list[Datasource]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from tap_clarity.sandbox.api import KEY_HEADER
+from tap_clarity.sandbox.messages import KEY_HEADER
 from tap_clarity.sandbox.reports import FILES
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class RequestLog(Sequence[dict[str, Any]]):
     def __init__(self) -> None:
         self._entries: list[dict[str, Any]] = []
 
-    def note(self, request: Request, status: int, at: str) -> None:
+    def note(self, request: Request, *, status: int, at: str, fault: str | None) -> None:
         has_key = KEY_HEADER in request.headers
         self._entries.append(
             {
@@ -29,6 +29,7 @@ class RequestLog(Sequence[dict[str, Any]]):
                 "body": request.body,
                 "status": status,
                 "at": at,
+                "fault": fault,
                 "leak": has_key and request.path.startswith(FILES),
             }
         )

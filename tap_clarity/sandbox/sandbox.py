@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 from tap_clarity.sandbox.api import Api
 from tap_clarity.sandbox.clock import Clock
-from tap_clarity.sandbox.control import CONTROL, Control
-from tap_clarity.sandbox.instants import instant, iso
+from tap_clarity.sandbox.control import Control
+from tap_clarity.sandbox.faults import Faults
+from tap_clarity.sandbox.gate import Gate
+from tap_clarity.sandbox.instants import instant
+from tap_clarity.sandbox.quirks import Switches
 from tap_clarity.sandbox.recent import Recent
 from tap_clarity.sandbox.reports import ReportDesk, ReportTerms
 from tap_clarity.sandbox.request_log import RequestLog
@@ -19,9 +22,10 @@ from tap_clarity.sandbox.server import Server
 from tap_clarity.sandbox.world import World, anchor_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
-    from tap_clarity.sandbox.messages import Request, Response
+    from tap_clarity.sandbox.files import Gzip
 
 
 @dataclass(kw_only=True, eq=False)
@@ -44,29 +48,35 @@ class Sandbox:
     report_seconds: float = 20
     url_seconds: float = 900
     daily_quota: int = 30
+    files_per_report: int = 1
+    gzip: Gzip = "declared"
     token_refusal: int = HTTPStatus.BAD_REQUEST
+    quirks: InitVar[Iterable[str]] = ()
 
     clock: Clock = field(init=False)
     world: World = field(init=False)
     requests: RequestLog = field(init=False, default_factory=RequestLog)
+    faults: Faults = field(init=False, default_factory=Faults)
 
     def __post_init__(
         self,
         now: datetime | str | None,
         frozen: bool,
         anchor: datetime | str | None,
+        quirks: Iterable[str],
     ) -> None:
         start = instant(now or datetime.now(UTC))
         self.clock = Clock(start, frozen=frozen)
         settled = instant(anchor) if anchor else anchor_for(start)
-        self.world = World(self.seed, self.datasources, settled, self.org)
+        self.world = World(self.seed, self.datasources, settled, self.org, Switches(quirks))
 
     def __enter__(self) -> Self:
-        self._server = Server(self.port, self._answer)
+        self._server = Server(self.port)
         self._reports = ReportDesk(self.world, self._server.url, self._terms())
         recent = Recent(self.world, HTTPStatus(self.token_refusal))
-        self._api = Api(self.world, self.clock, self.api_key, recent, self._reports)
-        self._control = Control(self.world, self.clock, self.requests)
+        api = Api(self.world, self.clock, self.api_key, recent, self._reports)
+        control = Control(self.world, self.clock, self.requests, self.faults)
+        self._server.answer = Gate(api, control).answer
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name="clarity-sandbox", daemon=True
         )
@@ -88,13 +98,16 @@ class Sandbox:
     def url(self) -> str:
         return self._server.url
 
-    def _answer(self, request: Request) -> Response:
-        if request.path.startswith(CONTROL):
-            return self._control.answer(request)
-        at = iso(self.clock.millis())
-        response = self._api.answer(request)
-        self.requests.note(request, response.status, at)
-        return response
+    @property
+    def switches(self) -> Switches:
+        """The quirks: `turn_on("all")`, `turn_off("odd-node-ids")`."""
+        return self.world.switches
 
     def _terms(self) -> ReportTerms:
-        return ReportTerms(self.report_seconds, self.url_seconds, self.daily_quota)
+        return ReportTerms(
+            seconds=self.report_seconds,
+            url_seconds=self.url_seconds,
+            daily_quota=self.daily_quota,
+            files=self.files_per_report,
+            gzip=self.gzip,
+        )

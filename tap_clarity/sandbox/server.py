@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import sys
+import time
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tap_clarity.sandbox.delivery import PROMPT, Delivery
 from tap_clarity.sandbox.messages import Request, Response
 
 if TYPE_CHECKING:
@@ -26,9 +30,10 @@ class Server(ThreadingHTTPServer):
     # Connections that a client leaves open must not hold up the end.
     block_on_close = False
 
-    def __init__(self, port: int, answer: Callable[[Request], Response]) -> None:
+    answer: Callable[[Request], Response]
+
+    def __init__(self, port: int) -> None:
         super().__init__((LOOPBACK, port), Handler)
-        self.answer = answer
 
     @property
     def url(self) -> str:
@@ -75,26 +80,75 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _send(self, response: Response) -> None:
-        body, headers = response.body, dict(response.headers)
-        if self._may_zip(headers, body):
-            body = zipped([body] if isinstance(body, bytes) else body)
+        headers, body = self._framed(response)
+        plan = response.delivery
+        if plan == PROMPT:
+            self._start(response.status, headers)
+            for part in body:
+                self.wfile.write(part)
+        else:
+            self._send_badly(response.status, headers, b"".join(body), plan)
+
+    def _framed(self, response: Response) -> tuple[dict[str, str], Iterable[bytes]]:
+        """Compress and frame a body: by its length where that is known, else in chunks."""
+        headers = dict(response.headers)
+        is_whole = isinstance(response.body, bytes)
+        body = response.parts()
+        if self._may_zip(response):
             headers["Content-Encoding"] = "gzip"
-        if isinstance(body, bytes):
-            headers["Content-Length"] = str(len(body))
-        elif "Content-Length" not in headers:
-            headers["Transfer-Encoding"] = "chunked"
-            body = chunked(body)
-        self.send_response(response.status)
+            body = zipped(body)
+        if "Content-Length" in headers:
+            return headers, body
+        if is_whole or response.delivery != PROMPT:
+            whole = b"".join(body)
+            return {**headers, "Content-Length": str(len(whole))}, [whole]
+        return {**headers, "Transfer-Encoding": "chunked"}, chunked(body)
+
+    def _start(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        for part in [body] if isinstance(body, bytes) else body:
-            self.wfile.write(part)
 
-    def _may_zip(self, headers: dict[str, str], body: bytes | Iterable[bytes]) -> bool:
+    def _send_badly(
+        self, status: int, headers: dict[str, str], body: bytes, plan: Delivery
+    ) -> None:
+        time.sleep(plan.wait)
+        if plan.no_answer:
+            self._hang_up()
+            return
+        split = int(len(body) * plan.stop_at)
+        if plan.ending == "shortened":
+            headers["Content-Length"] = str(split)
+        self._start(status, headers)
+        for piece in _pieces(body, split, plan):
+            self.wfile.write(piece)
+            time.sleep(plan.pause)
+        if plan.ending == "reset":
+            self._hang_up()
+        elif plan.ending == "closed":
+            self.close_connection = True
+
+    def _hang_up(self) -> None:
+        """Reset the connection: with no time to linger, closing sends RST instead of FIN."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        socket.close(self.connection.detach())
+
+    def _may_zip(self, response: Response) -> bool:
         accepted = "gzip" in self.headers.get("Accept-Encoding", "")
-        is_small = isinstance(body, bytes) and len(body) < _SMALL
-        return accepted and not is_small and "Content-Length" not in headers
+        is_small = isinstance(response.body, bytes) and len(response.body) < _SMALL
+        return accepted and not is_small and "Content-Length" not in response.headers
+
+
+def _pieces(body: bytes, split: int, plan: Delivery) -> Iterable[bytes]:
+    """Cut what is sent of a body: at one place, or evenly."""
+    if plan.ending != "whole":
+        return [body[:split]]
+    if split < len(body):
+        return [body[:split], body[split:]]
+    size = -(-len(body) // plan.pieces) or 1
+    return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 def _parsed(body: bytes) -> Any:  # noqa: ANN401

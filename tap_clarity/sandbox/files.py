@@ -1,0 +1,87 @@
+"""Report files on disk: gzipped CSV or Parquet, written as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from tap_clarity.sandbox import wide
+from tap_clarity.sandbox.messages import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tap_clarity.sandbox.wide import Line, Table
+
+Gzip = Literal["declared", "bare", "none"]
+
+PARQUET_MISSING: Final = (
+    "this sandbox writes Parquet only where pyarrow is installed: "
+    "pip install 'tap-clarity[parquet]', or ask for csv"
+)
+_PART: Final = 1 << 16
+_ROW_GROUP: Final = 5_000
+
+
+def can_write_parquet() -> bool:
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def write_csv(path: Path, parts: Iterable[bytes], *, zipped: bool) -> None:
+    with path.open("wb") as plain:
+        if not zipped:
+            plain.writelines(parts)
+            return
+        # No name and no time inside: the same report is the same bytes.
+        with gzip.GzipFile("", "wb", compresslevel=3, fileobj=plain, mtime=0) as file:
+            for part in parts:
+                file.write(part)
+
+
+def write_parquet(path: Path, table: Table, lines: Iterable[Line]) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - only those who ask for Parquet need it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    attributes = table.query.attributes() * len(table.columns)
+    kinds = [_arrow_type(pa, name) for name in (*table.id_columns(), *attributes)]
+    schema = pa.schema(list(zip(table.header(), kinds, strict=True)))
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for group in _groups(lines):
+            values = zip(*group, strict=True) if group else ([] for _ in kinds)
+            arrays = [pa.array(list(each), kind) for each, kind in zip(values, kinds, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _arrow_type(pa: Any, name: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    if name in wide.TIMES:
+        return pa.timestamp("ms", tz="UTC")
+    return pa.float64() if name in {*wide.PLACES, "raw", "value"} else pa.string()
+
+
+def _groups(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Gather lines into row groups; no lines are one empty group."""
+    group: list[Line] = []
+    for line in lines:
+        group.append(line)
+        if len(group) == _ROW_GROUP:
+            yield group
+            group = []
+    yield group
+
+
+def serve(path: Path, gzip_as: Gzip, *, is_parquet: bool) -> Response:
+    headers = {"Content-Type": "text/csv", "Content-Length": str(path.stat().st_size)}
+    if is_parquet and path.suffix == ".parquet":
+        headers["Content-Type"] = "application/octet-stream"
+    elif not is_parquet and gzip_as == "declared":
+        headers["Content-Encoding"] = "gzip"
+    return Response(HTTPStatus.OK, _parts(path), headers)
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            yield part

@@ -1,0 +1,47 @@
+"""The gate before the API: faults strike here, and everything is noted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from tap_clarity.sandbox.control import CONTROL
+from tap_clarity.sandbox.faults import instead, spoiled
+from tap_clarity.sandbox.instants import iso
+
+if TYPE_CHECKING:
+    from tap_clarity.sandbox.api import Api
+    from tap_clarity.sandbox.control import Control
+    from tap_clarity.sandbox.faults import Fault
+    from tap_clarity.sandbox.messages import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets requests through to the API, or to the controls."""
+
+    api: Api
+    control: Control
+
+    def answer(self, request: Request) -> Response:
+        if request.path.startswith(CONTROL):
+            return self.control.answer(request)
+        at = iso(self.api.clock.millis())
+        fault = self.control.faults.draw(request)
+        response = self.api.answer(request) if fault is None else self._struck(request, fault)
+        kind = None if fault is None else fault.kind
+        self.control.log.note(request, status=response.status, at=at, fault=kind)
+        return response
+
+    def _struck(self, request: Request, fault: Fault) -> Response:
+        other = instead(fault)
+        if other is not None:
+            return other
+        response = self.api.answer(request)
+        if fault.kind == "failed-report" and response.status == HTTPStatus.OK:
+            report_id = json.loads(response.whole_body())["reportId"]
+            self.api.reports.fail(report_id, fault.message)
+            return response if request.method == "POST" else self.api.answer(request)
+        return spoiled(fault, response)
