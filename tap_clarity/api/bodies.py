@@ -51,28 +51,30 @@ def prove_whole(body: BinaryIO) -> None:
     """Read a gzipped body to its end, so that its trailer vouches for every byte.
 
     Raises:
-        TransientError: If the body is cut or damaged.
+        TransientError: If the body is cut or damaged; it is closed then.
     """
+    content = unzipped(body)
     try:
-        with unzipped(body) as content:
-            while content.read(CHUNK):
-                pass
+        while content.read(CHUNK):
+            pass
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        body.close()
         message = f"the reply is cut or damaged ({error})"
         raise TransientError(message) from error
 
 
 def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
-    """Read a whole body as JSON.
+    """Read a whole body as JSON, and close it.
 
     Raises:
         TransientError: If it is anything else.
     """
-    try:
-        return json.loads(unzipped(body).read())
-    except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        message = f"the reply is not JSON ({describe(body)})"
-        raise TransientError(message) from error
+    with body:
+        try:
+            return json.loads(unzipped(body).read())
+        except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            message = f"the reply is not JSON ({describe(body)})"
+            raise TransientError(message) from error
 
 
 def describe(body: BinaryIO) -> str:

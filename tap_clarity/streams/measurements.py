@@ -91,7 +91,11 @@ class MeasurementStream(ClarityStream):
     ) -> Iterator[Measurement]:
         """Open a reply or file; raises ValueError if it is not one of measurements."""
         expected = Expected(self.id_field, self.run.settings.frequency, window)
-        return read_measurements(unzipped(body), expected)
+        try:
+            return _closing(body, read_measurements(unzipped(body), expected))
+        except ValueError:
+            body.close()
+            raise
 
     def to_records(self, measurements: Iterator[Measurement]) -> Iterator[Record]:
         """Write measurements as records of the layout that was asked for."""
@@ -105,3 +109,8 @@ class MeasurementStream(ClarityStream):
         """Replace the stream's state, in one step, and write it out."""
         self.stream_state.update(state)
         self.run.emit_state()
+
+
+def _closing(body: BinaryIO, measurements: Iterator[Measurement]) -> Iterator[Measurement]:
+    with body:
+        yield from measurements
