@@ -33,11 +33,11 @@ from tap_clarity.streams.devices import (
 )
 from tap_clarity.streams.metrics import Metrics
 from tap_clarity.streams.recent import RecentMeasurements
+from tap_clarity.streams.reporting import requests_left
 from tap_clarity.streams.reports import (
     DatasourceMeasurements,
     NodeMeasurements,
     ReferenceSiteMeasurements,
-    requests_left,
     selected_reports,
 )
 from tap_clarity.streams.run import Run
@@ -183,7 +183,7 @@ class TapClarity(Tap):
             ),
             standings={stream.name: stream.standing(now) for stream in reports},
             building={stream.name: len(stream.bookmark.building) for stream in reports},
-            left=requests_left(reports, now),
+            left=requests_left(self, now),
             daily_limit=self.run.settings.report_daily_limit,
         )
         return preview(outlook)

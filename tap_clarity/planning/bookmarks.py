@@ -37,28 +37,37 @@ class RecentBookmark:
     """Where the recent measurements stand.
 
     Attributes:
-        fingerprint: Of the query to which all else belongs.
+        fingerprint: Of the query to which token and reports belong.
+        datasources: Fingerprint of the organisation's list of datasources, as last seen.
         token: What continues after the last reply.
         issued_at: When that reply was asked for.
         covered_until: Up to when everything has been asked for.
-        holes: What the cache no longer had when it was asked.
+        holes: What the cache no longer had when it was asked, and no report has filled yet.
+        building: Ids and windows of the reports that Clarity is building, in order.
+        spent: Report requests of the stream's last day.
     """
 
     fingerprint: str | None = None
+    datasources: str | None = None
     token: str | None = None
     issued_at: datetime | None = None
     covered_until: datetime | None = None
     holes: list[Window] = field(default_factory=list)
+    building: list[tuple[str, Window]] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> RecentBookmark:
         """Read a stream's state."""
         return cls(
             fingerprint=_optional(state, "fingerprint", str),
+            datasources=_optional(state, "datasources", str),
             token=_optional(state, "continuation_token", str),
             issued_at=_instant(state, "token_issued_at"),
             covered_until=_instant(state, "covered_until"),
             holes=merged(map(_window, _list(state, "holes"))),
+            building=_building(state),
+            spent=_spent(state),
         )
 
     def to_state(self) -> State:
@@ -66,10 +75,12 @@ class RecentBookmark:
         return {
             "version": VERSION,
             "fingerprint": self.fingerprint,
+            "datasources": self.datasources,
             "continuation_token": self.token,
             "token_issued_at": _short(self.issued_at),
             "covered_until": _short(self.covered_until),
-            "holes": [[_short(hole.start), _short(hole.end)] for hole in self.holes],
+            "holes": [_pair(hole) for hole in self.holes],
+            **_reports_to_state(self.building, self.spent),
         }
 
 
@@ -96,16 +107,13 @@ class ReportBookmark:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ReportBookmark:
         """Read a stream's state."""
-        day = _optional(state, "requests_on", str)
         return cls(
             fingerprint=_optional(state, "fingerprint", str),
             start=_instant(state, "start_date"),
             covered=merged(map(_window, _list(state, "covered"))),
             head_slot=_instant(state, "head_slot"),
-            building=[_report(item) for item in _list(state, "reports")],
-            spent=Spent(
-                date.fromisoformat(day) if day else None, _optional(state, "requests", int) or 0
-            ),
+            building=_building(state),
+            spent=_spent(state),
         )
 
     def to_state(self) -> State:
@@ -114,11 +122,9 @@ class ReportBookmark:
             "version": VERSION,
             "fingerprint": self.fingerprint,
             "start_date": _short(self.start),
-            "covered": [[_short(window.start), _short(window.end)] for window in self.covered],
+            "covered": [_pair(window) for window in self.covered],
             "head_slot": _short(self.head_slot),
-            "reports": [[id_, _short(w.start), _short(w.end)] for id_, w in self.building],
-            "requests_on": self.spent.day.isoformat() if self.spent.day else None,
-            "requests": self.spent.requests,
+            **_reports_to_state(self.building, self.spent),
         }
 
 
@@ -143,6 +149,27 @@ def _window(value: Any) -> Window:  # noqa: ANN401
         case [str(start), str(end)]:
             return Window(parse_instant(start), parse_instant(end))
     raise ValueError("a window is not a pair of instants")
+
+
+def _building(state: Mapping[str, Any]) -> list[tuple[str, Window]]:
+    return [_report(item) for item in _list(state, "reports")]
+
+
+def _spent(state: Mapping[str, Any]) -> Spent:
+    day = _optional(state, "requests_on", str)
+    return Spent(date.fromisoformat(day) if day else None, _optional(state, "requests", int) or 0)
+
+
+def _reports_to_state(building: list[tuple[str, Window]], spent: Spent) -> State:
+    return {
+        "reports": [[id_, *_pair(window)] for id_, window in building],
+        "requests_on": spent.day.isoformat() if spent.day else None,
+        "requests": spent.requests,
+    }
+
+
+def _pair(window: Window) -> list[str | None]:
+    return [_short(window.start), _short(window.end)]
 
 
 def _report(value: Any) -> tuple[str, Window]:  # noqa: ANN401

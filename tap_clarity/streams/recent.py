@@ -1,21 +1,19 @@
-"""The recent measurements: each run goes on where the last one ended."""
+"""The recent measurements: each run goes on where the last one ended, and heals what was missed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_clarity.api.errors import FileError, KeyRefusedError, RequestRefusedError
 from tap_clarity.api.recent import RecentReply, continue_recent, query_recent
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.planning.bookmarks import RecentBookmark, fingerprint
-from tap_clarity.planning.recovery import AskCache, GoOn, next_step
-from tap_clarity.planning.windows import merged
-from tap_clarity.streams.measurements import (
-    MeasurementStream,
-    datasource_choice,
-    measurement_query,
-)
+from tap_clarity.planning.recovery import AskCache, GoOn, Known, ask_cache, next_step, windows_of
+from tap_clarity.planning.windows import merged, without
+from tap_clarity.streams.measurements import datasource_choice, measurement_query
+from tap_clarity.streams.reporting import ReportingStream, requests_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,38 +21,40 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
+    from tap_clarity.instants import Window
     from tap_clarity.measurements.model import Measurement
     from tap_clarity.streams.base import Record
 
 
-class RecentMeasurements(MeasurementStream):
+class RecentMeasurements(ReportingStream):
     """What Clarity's cache holds of the datasources, from hours to days back."""
 
     name = "recent_measurements"
     source = "POST /v2/recent-datasource-measurements-query, then -continuation"
     advances_by = "continuation token in state"
+    report = "datasource-measurements"
+    _same_query = True
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        bookmark = self._bookmark()
-        asked_at = self.run.clock.now()
-        reply = self._ask(bookmark, asked_at)
+        now = self.run.clock.now()
+        reply = self._ask(now)
         try:
             yield from self.to_records(reply.measurements)
         except UnreadableError as error:
             raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
-        # Only now, with all records written, may the next run go on from here.
         if reply.token is None:
             self.logger.warning("Clarity sent no continuation token; the next run asks the cache")
-        bookmark = replace(bookmark, token=reply.token, issued_at=asked_at, covered_until=asked_at)
-        self.save(bookmark.to_state())
+        # Only now, with all records written, may the next run go on from here.
+        self.bookmark.token, self.bookmark.issued_at = reply.token, now
+        self.bookmark.covered_until = now
+        self.bookmark.datasources = self._datasources or self.bookmark.datasources
+        self.save(self.bookmark.to_state())
+        yield from self._fill_holes(now)
 
-    def next_step(self, now: datetime) -> GoOn | AskCache:
-        """Say how the next run would go on."""
-        return self._next_step(self._bookmark(), now)
-
-    def _bookmark(self) -> RecentBookmark:
-        """Read the state; what belongs to another query does not count."""
-        mark = fingerprint(**self._query)
+    @cached_property
+    def bookmark(self) -> RecentBookmark:
+        """Where the stream stands; a token and reports of another query do not count."""
+        mark = fingerprint(**measurement_query(self.run.settings), **self.choice())
         try:
             bookmark = RecentBookmark.from_state(self.stream_state)
         except ValueError as error:
@@ -62,38 +62,71 @@ class RecentMeasurements(MeasurementStream):
                 "The state of %s is unusable (%s): starting afresh", self.name, error
             )
             bookmark = RecentBookmark()
-        if bookmark.fingerprint not in {None, mark}:
-            self.logger.info("The settings of the query have changed: asking the cache anew")
-            bookmark = RecentBookmark()
+        self._same_query = bookmark.fingerprint in {None, mark}
+        if not self._same_query:
+            self.logger.warning("The settings of the query have changed: asking the cache anew")
+            bookmark = replace(bookmark, token=None, building=[])
         return replace(bookmark, fingerprint=mark)
 
-    def _ask(self, bookmark: RecentBookmark, now: datetime) -> RecentReply[Iterator[Measurement]]:
-        connection, org = self.run.connection, self.run.settings.org
-        step = self._next_step(bookmark, now)
+    def choice(self) -> dict[str, Any]:
+        return datasource_choice(self.run.settings.datasource_ids)
+
+    def next_step(self, now: datetime) -> GoOn | AskCache:
+        """Say how to go on."""
+        return next_step(self._known(), self.run.settings.frequency, now)
+
+    def _known(self) -> Known:
+        bookmark = self.bookmark
+        return Known(
+            token=bookmark.token,
+            issued_at=bookmark.issued_at,
+            covered_until=bookmark.covered_until,
+            same_query=self._same_query,
+            same_datasources=bookmark.datasources in {None, self._datasources}
+            or self._datasources is None,
+        )
+
+    def on_delivered(self, window: Window) -> None:
+        holes = self.bookmark.holes
+        self.bookmark.holes = [left for hole in holes for left in without(hole, [window])]
+
+    def _ask(self, now: datetime) -> RecentReply[Iterator[Measurement]]:
+        connection, settings = self.run.connection, self.run.settings
+        step = self.next_step(now)
         if isinstance(step, GoOn):
             try:
-                return continue_recent(connection, org, step.token, self.open_measurements)
+                return continue_recent(connection, settings.org, step.token, self.open_measurements)
             except (KeyRefusedError, RequestRefusedError) as error:
                 # Nobody knows how a dead token is refused. If it is the key, the cache says so too.
                 self.logger.warning("The continuation token is refused: %s", error)
-            step = self._next_step(replace(bookmark, token=None), now)
-        assert isinstance(step, AskCache)  # noqa: S101 - without a token there is no going on
+            step = ask_cache(self._known(), settings.frequency, now)
         if step.hole:
-            bookmark.holes = merged([*bookmark.holes, step.hole])
-        for hole in bookmark.holes:
-            self.logger.warning("Recent measurements have a hole: %s", hole)
-        return query_recent(connection, self._query, step.start, self.open_measurements)
+            self.bookmark.holes = merged([*self.bookmark.holes, step.hole])
+        query = measurement_query(settings) | self.choice()
+        return query_recent(connection, query, step.start, self.open_measurements)
 
-    def _next_step(self, bookmark: RecentBookmark, now: datetime) -> GoOn | AskCache:
-        return next_step(
-            bookmark.token,
-            bookmark.issued_at,
-            bookmark.covered_until,
-            self.run.settings.frequency,
-            now,
-        )
+    def _fill_holes(self, now: datetime) -> Iterator[Record]:
+        """Fill by reports what the cache no longer has; what cannot be had now stays in state."""
+        bookmark, settings = self.bookmark, self.run.settings
+        for hole in bookmark.holes:
+            self.logger.warning(
+                "%s has a hole from %s%s",
+                self.name,
+                hole,
+                "" if settings.recover_gaps else "; recover_gaps is off, so it stays",
+            )
+        if not settings.recover_gaps or not (bookmark.holes or bookmark.building):
+            return
+        left = requests_left(self._tap, now)
+        building = [window for _, window in bookmark.building]
+        wanted = windows_of(bookmark.holes, building, settings.report_window_days)
+        yield from self.reported_records(wanted[:left], left, self.choice())
+        if bookmark.holes:
+            self.logger.warning("%s: %d holes wait for a later run", self.name, len(bookmark.holes))
 
     @property
-    def _query(self) -> dict[str, Any]:
-        settings = self.run.settings
-        return measurement_query(settings) | datasource_choice(settings.datasource_ids)
+    def _datasources(self) -> str | None:
+        """Sum up the organisation's list of datasources, if this run has read it anyway."""
+        if self.run.settings.datasource_ids or not self.run.knows_datasources:
+            return None
+        return fingerprint(ids=sorted(item["datasourceId"] for item in self.run.datasources))

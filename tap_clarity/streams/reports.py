@@ -5,58 +5,41 @@ from __future__ import annotations
 from abc import abstractmethod
 from datetime import timedelta
 from functools import cached_property
-from itertools import starmap
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from tap_clarity.api.errors import FileError, QuotaUsedUpError
-from tap_clarity.api.reports import Asked, Asking, Dropped, Event, Ready, Report, ReportDesk
 from tap_clarity.instants import DAY, floor, format_instant
-from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.planning.bookmarks import ReportBookmark, fingerprint
 from tap_clarity.planning.due import Due, Scope, allot, slot_of
 from tap_clarity.planning.forecast import Standing
-from tap_clarity.planning.quota import left_today, used_up
 from tap_clarity.planning.windows import merged
-from tap_clarity.streams.measurements import (
-    MeasurementStream,
-    datasource_choice,
-    measurement_query,
-)
+from tap_clarity.streams.measurements import datasource_choice, measurement_query
+from tap_clarity.streams.reporting import ReportingStream, requests_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.measurements.model import Measurement
+    from tap_clarity.instants import Window
     from tap_clarity.streams.base import Record
 
 DAYS_OF_HISTORY = 30
 
 
-class ReportStream(MeasurementStream):
-    """Measurements as Clarity's reports have them."""
+class ReportStream(ReportingStream):
+    """The history, covered window by window."""
 
-    report: ClassVar[str]
     advances_by = "windows in state"
     _restarted = False
+    _due = Due()
+    _slot: datetime | None = None
 
     @property
     @abstractmethod
     def chosen(self) -> tuple[str, ...] | None:
         """Ids that the settings name; None for all of the organisation's."""
-
-    @abstractmethod
-    def choice(self) -> dict[str, Any]:
-        """Give the part of the request that says which datasources, nodes or sites.
-
-        It is empty if the organisation has none.
-
-        Raises:
-            ClarityError: If they have to be looked up, and cannot be.
-        """
 
     @cached_property
     def bookmark(self) -> ReportBookmark:
@@ -98,90 +81,37 @@ class ReportStream(MeasurementStream):
             self.logger.info("%s: the organisation has nothing to report on", self.name)
             return
         now = self.run.clock.now()
-        due = self.standing(now).due(now)
-        streams = selected_reports(self._tap)
-        left = requests_left(streams, now)
-        wanted = allot({s.name: s.standing(now).due(now) for s in streams}, left)[self.name]
-        self._announce(due, len(wanted), now)
-        desk = self._desk(choice)
-        events = desk.deliver(list(starmap(Report, self.bookmark.building)), wanted, left)
-        try:
-            yield from self._deliver(desk, events, due, now)
-        except QuotaUsedUpError as error:
-            self.bookmark.spent = used_up(self.run.clock.now().date())
-            self.save(self.bookmark.to_state())
-            self.logger.warning("%s; the rest is asked for after 00:00 UTC", error)
-        if desk.building:
-            self.logger.warning(
-                "report_wait_timeout is over: %d reports are left to the next run", desk.left
-            )
+        dues = {s.name: s.standing(now).due(now) for s in selected_reports(self._tap)}
+        left = requests_left(self._tap, now)
+        wanted = allot(dues, left)[self.name]
+        self._due, self._slot = dues[self.name], slot_of(now, self.standing(now).scope.interval)
+        self._announce(len(wanted), now)
+        yield from self.reported_records(wanted, left, choice)
 
-    def _deliver(
-        self,
-        desk: ReportDesk[Iterator[Measurement]],
-        events: Iterator[Event[Iterator[Measurement]]],
-        due: Due,
-        now: datetime,
-    ) -> Iterator[Record]:
-        """Give the rows of what is ready, and write down each step before the next is taken."""
-        bookmark = self.bookmark
-        for event in events:
-            bookmark.building = [*desk.building]
-            match event:
-                case Asking():
-                    bookmark.spent = bookmark.spent.plus_one(self.run.clock.now().date())
-                case Asked(report):
-                    if due.head and report.window == due.head[-1]:
-                        bookmark.head_slot = slot_of(now, self.standing(now).scope.interval)
-                case Dropped(report):
-                    bookmark.head_slot = None
-                case Ready(report, files):
-                    yield from self._rows(report, files)
-                    bookmark.building.remove(report)
-                    bookmark.covered = merged([*bookmark.covered, report.window])
-            self.save(bookmark.to_state())
+    def on_asked(self, window: Window) -> None:
+        if self._due.head and window == self._due.head[-1]:
+            self.bookmark.head_slot = self._slot
 
-    def _rows(self, report: Report, files: tuple[Iterator[Measurement], ...]) -> Iterator[Record]:
-        for number, measurements in enumerate(files, start=1):
-            try:
-                yield from self.to_records(measurements)
-            except UnreadableError as error:
-                raise FileError(
-                    f"report {report.id} for {report.window}, file {number} of {len(files)}, "
-                    f"{error}: the window stays open, and the next run fetches the file again"
-                ) from error
+    def on_dropped(self, window: Window) -> None:  # noqa: ARG002
+        self.bookmark.head_slot = None  # so that new data is not skipped until the next slot
 
-    def _announce(self, due: Due, asked: int, now: datetime) -> None:
-        building = len(self.bookmark.building)
-        if not due and not building:
-            self.logger.info("%s: no report is due", self.name)
-            return
+    def on_delivered(self, window: Window) -> None:
+        self.bookmark.covered = merged([*self.bookmark.covered, window])
+
+    def _announce(self, asked: int, now: datetime) -> None:
+        due, building = len(self._due), len(self.bookmark.building)
         if self._restarted:
             self.logger.warning(
                 "%s: settings of its query have changed; it starts again from %s, for %d reports",
-                *(self.name, format_instant(self.standing(now).scope.start), len(due)),
+                *(self.name, format_instant(self.standing(now).scope.start), due),
             )
-        self.logger.info(
-            "%s: reports to ask for: %d, being built: %d, put off to another day by the quota: %d",
-            *(self.name, asked, building, len(due) - asked),
-        )
-
-    def _desk(self, choice: dict[str, Any]) -> ReportDesk[Iterator[Measurement]]:
-        settings = self.run.settings
-        query = measurement_query(settings) | choice
-        query |= {"report": self.report, "metricLabelStyle": "canonical"}
-        if settings.report_file_format == "parquet":
-            # The guide says fileFormat, the service was seen to echo format; CSV is the default.
-            query |= {"fileFormat": "parquet-wide", "format": "parquet-wide"}
-        return ReportDesk(
-            self.run.connection,
-            self.run.clock,
-            self.run.patience,
-            query=query,
-            concurrency=settings.report_concurrency,
-            poll_interval=settings.report_poll_interval,
-            open_file=self.open_measurements,
-        )
+        if due or building:
+            self.logger.info(
+                "%s: reports to ask for: %d, being built: %d, put off by the quota: %d",
+                *(self.name, asked, building, due - asked),
+            )
+        else:
+            self.logger.info("%s: no report is due", self.name)
 
 
 def selected_reports(tap: Tap) -> list[ReportStream]:
@@ -191,14 +121,6 @@ def selected_reports(tap: Tap) -> list[ReportStream]:
         for stream in tap.streams.values()
         if isinstance(stream, ReportStream) and stream.selected
     ]
-
-
-def requests_left(streams: Sequence[ReportStream], now: datetime) -> int:
-    """Give how many report requests today's quota still has, over all streams."""
-    if not streams:
-        return 0
-    limit = streams[0].run.settings.report_daily_limit
-    return left_today((stream.bookmark.spent for stream in streams), limit, now.date())
 
 
 class DatasourceMeasurements(ReportStream):

@@ -59,6 +59,11 @@ class Run:
         """The organisation's datasources, read once however many streams ask."""
         return self.list_of("/v2/datasources", "datasources", "datasourceId")
 
+    @property
+    def knows_datasources(self) -> bool:
+        """Whether the list has been read already."""
+        return "datasources" in vars(self)
+
     @cached_property
     def nodes(self) -> list[JsonObject]:
         """The organisation's nodes, read once however many streams ask."""
