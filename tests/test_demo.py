@@ -97,7 +97,7 @@ class TestStep:
     ) -> None:
         steps.step("Saying hello", ["echo", "hello"], log)
         assert capsys.readouterr().out == "Saying hello ... 0 s\n"
-        assert log.read_text() == "$ echo hello\nhello\n"
+        assert log.read_text() == "\n$ echo hello\nhello\n"
 
     def test_a_failure_shows_the_end_of_the_log_and_names_it(
         self, log: Path, capsys: pytest.CaptureFixture[str]
@@ -109,6 +109,12 @@ class TestStep:
         lines = str(failure.value).splitlines()
         assert lines[0] == "  | 27"
         assert lines[-2:] == ["  | oh no", f"It ended with status 3. All of its output: {log}"]
+
+    def test_a_failure_shows_nothing_of_the_steps_before(self, log: Path) -> None:
+        steps.step("Well", ["echo", "fine"], log)
+        with pytest.raises(steps.StepError) as failure:
+            steps.step("Ill", ["false"], log)
+        assert str(failure.value) == f"It ended with status 1. All of its output: {log}"
 
     def test_paths_in_the_clone_are_shown_as_one_types_them(self) -> None:
         assert steps.shown(ROOT / "output" / "x.log") == "output/x.log"
@@ -397,3 +403,14 @@ class TestTour:
 
         monkeypatch.setattr(tour, "step", fail)
         assert tour.main() == status
+
+    @pytest.mark.usefixtures("load")
+    def test_a_database_that_is_none_is_one_line_and_a_remedy(
+        self, tour: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "output.duckdb").write_text("no database")
+        assert tour.main() == 1
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 2
+        assert "cannot be read" in said[0]
+        assert "delete it" in said[1]

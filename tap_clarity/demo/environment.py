@@ -42,7 +42,8 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without what would lead uv or Meltano elsewhere."""
     stray = {"PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV"}
     kept = {name: value for name, value in os.environ.items() if name not in stray}
-    return kept | {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    quiet = {"NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return kept | quiet | {"UV_PYTHON_DOWNLOADS": "never"}
 
 
 def _uv_environment() -> dict[str, str]:

@@ -28,7 +28,7 @@ def step(
     started = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as out:
-        out.write(f"$ {' '.join(map(str, command))}\n")
+        out.write(f"\n$ {' '.join(map(str, command))}\n")
         out.flush()
         done = subprocess.run(
             command,
@@ -46,9 +46,9 @@ def step(
 
 
 def _failure(status: int, log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    tail = "\n".join(f"  | {line}" for line in lines[-_TAIL:])
-    return f"{tail}\nIt ended with status {status}. All of its output: {shown(log)}"
+    last = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2]
+    tail = "".join(f"  | {line}\n" for line in last.splitlines()[1:][-_TAIL:])
+    return f"{tail}It ended with status {status}. All of its output: {shown(log)}"
 
 
 def shown(path: Path) -> str:

@@ -39,6 +39,14 @@ def main() -> int:
     except StepError as error:
         print(error, file=sys.stderr)
         return 1
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        print(
+            f"{shown(_DATABASE)} cannot be read: {reason}\n"
+            "Close it where it is open, or delete it, and run this again.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return _INTERRUPTED
