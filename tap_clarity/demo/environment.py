@@ -40,8 +40,8 @@ def prepare(what: str, *sync_options: str) -> None:
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would lead uv or Meltano elsewhere."""
-    stray = {"PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV"}
-    kept = {name: value for name, value in os.environ.items() if name not in stray}
+    stray = ("MELTANO_", "PYTHONHOME", "TAP_", "TARGET_", "UV_PROJECT", "UV_PYTHON", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(stray)}
     quiet = {"NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return kept | quiet | {"UV_PYTHON_DOWNLOADS": "never"}
 
