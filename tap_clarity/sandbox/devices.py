@@ -29,6 +29,7 @@ _OFFLINE_AFTER: Final = 2 * HOUR
 _ALARM_CHECKS: Final = 10 * MINUTE
 _ALARM_EVERY: Final = 9 * DAY
 _ALARM_KEPT: Final = 365 * DAY
+_SENSOR_BROKE: Final = DEPLOYED + 400 * DAY
 _BUCKETS: Final = 48
 _SPARE_EVERY: Final = 25
 
@@ -154,13 +155,20 @@ def _last_reading(node: Node, now: int) -> int | None:
 def alarms_of(node: Node, now: int) -> list[Alarm]:
     """List what has been wrong, oldest first; cleared alarms are forgotten after a year."""
     found = [] if node.stage == "purchased" else _passing_alarms(node, now)
-    if node.datasource is not None and node.datasource.role == "stopped" and node.span.end:
-        found.append(Alarm("activity", Span(node.span.end + HOUR)))
+    found.extend(_standing_alarms(node))
     return [
         each
         for each in sorted(found, key=lambda alarm: alarm.span.start)
         if each.span.end is None or each.span.end > now - _ALARM_KEPT
     ]
+
+
+def _standing_alarms(node: Node) -> list[Alarm]:
+    """Tell what nobody has cleared: such alarms are kept for ever."""
+    role = node.datasource.role if node.datasource else None
+    if role == "stopped" and node.span.end is not None:
+        return [Alarm("activity", Span(node.span.end + HOUR))]
+    return [Alarm("internalsensors", Span(_SENSOR_BROKE))] if role == "bare" else []
 
 
 def _passing_alarms(node: Node, now: int) -> list[Alarm]:

@@ -65,7 +65,7 @@ class Client:
         body = {"continuationToken": token}
         return self.post("/v2/recent-datasource-measurements-continuation", body)
 
-    def order(self, frequency: str, start: str, end: str, **body: object) -> Reply:
+    def order(self, frequency: str, start: str, end: str, /, **body: object) -> Reply:
         order = {
             "report": "datasource-measurements",
             "outputFrequency": frequency,
@@ -80,7 +80,7 @@ class Client:
         record: dict[str, Any] = self.get(f"/v2/report-requests/{report_id}").json
         return record
 
-    def report(self, frequency: str, start: str, end: str, **body: object) -> str:
+    def report(self, frequency: str, start: str, end: str, /, **body: object) -> str:
         """Go all the way from the request to the file's text."""
         record = self.poll(self.order(frequency, start, end, **body).json["reportId"])
         return fetch(record["urls"][0]).body.decode()
