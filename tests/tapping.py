@@ -163,13 +163,19 @@ def upsert(table: dict[Key, Record], run: TapRun, stream: str) -> dict[Key, Reco
 
 
 def expected_records(
-    measurements: Iterable[Measurement], *, qc_assessment: bool = True, qc_flags: bool = False
+    measurements: Iterable[Measurement],
+    id_field: str = "datasource_id",
+    *,
+    qc_assessment: bool = True,
+    qc_flags: bool = False,
 ) -> dict[Key, Record]:
     """Write down the world's truth as the long records that the tap has to emit, by key."""
-    return {
-        (m.org, m.datasource_id, m.output_frequency, m.metric, _time(m.time)): {
+    records = {}
+    for m in measurements:
+        id_ = m.datasource_id if id_field == "datasource_id" else m.source_id
+        records[m.org, id_, m.output_frequency, m.metric, _time(m.time)] = {
             "org": m.org,
-            "datasource_id": m.datasource_id,
+            id_field: id_,
             "source_id": m.source_id,
             "source_type": m.source_type,
             "output_frequency": m.output_frequency,
@@ -184,8 +190,7 @@ def expected_records(
             "latitude": m.latitude,
             "longitude": m.longitude,
         }
-        for m in measurements
-    }
+    return records
 
 
 def _time(instant: Any) -> str:  # noqa: ANN401

@@ -70,8 +70,8 @@ def _fit_list(values: list[Json], items: JsonSchema) -> tuple[Json, Json]:
 
 def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Json], Json]:
     properties = schema.get("properties")
-    if properties is None:
-        return item, None
+    if not properties:  # nobody has seen what is inside
+        return _in_snake_case(item), None
     kept: dict[str, Json] = {}
     rest: dict[str, Json] = {}
     for name, value in item.items():
@@ -83,3 +83,11 @@ def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Js
         if left is not None:
             rest[field] = left
     return kept, rest or None
+
+
+def _in_snake_case(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_in_snake_case(item) for item in value]
+    if isinstance(value, dict):
+        return {snake_case(name) or name: _in_snake_case(item) for name, item in value.items()}
+    return value
