@@ -57,7 +57,15 @@ class UnavailableError(ClarityError):
     pass
 
 
-class KeyRefusedError(ClarityError):
+class CredentialsError(ClarityError):
+    """The key or the organisation is wrong, for this call and all others."""
+
+
+class KeyRefusedError(CredentialsError):
+    pass
+
+
+class OrgRefusedError(CredentialsError):
     pass
 
 

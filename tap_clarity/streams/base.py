@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, metrics
 
-from tap_clarity.api.errors import AccessRefusedError, ClarityError, NotFoundError
+from tap_clarity.api.errors import (
+    AccessRefusedError,
+    ClarityError,
+    CredentialsError,
+    NotFoundError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +49,8 @@ class ClarityStream(Stream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         try:
             yield from self.records(context)
+        except CredentialsError:
+            raise  # it would fail the other streams as well: one line is enough
         except ClarityError as error:
             self.fail(error)
 
@@ -53,6 +60,17 @@ class ClarityStream(Stream):
         self.run.failed.add(self.name)
         if self._timer:
             self._timer.tags[metrics.Tag.STATUS] = metrics.Status.FAILED
+
+    def log(
+        self,
+        message: str,
+        *args: Any,  # noqa: ANN401
+        level: int = logging.INFO,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        if level == logging.ERROR:
+            level = logging.DEBUG  # the SDK's word on an error that the command line reports
+        super().log(message, *args, level=level, **kwargs)
 
     def get_sync_timer(self) -> metrics.Timer:
         self._timer = super().get_sync_timer()

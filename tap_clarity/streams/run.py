@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tap_clarity.api.connection import Connection
+from tap_clarity.api.errors import AccessRefusedError, OrgRefusedError
 from tap_clarity.api.metadata import JsonObject, list_resource
 from tap_clarity.api.reports import Patience
 
@@ -57,7 +58,10 @@ class Run:
     @cached_property
     def datasources(self) -> list[JsonObject]:
         """The organisation's datasources, read once however many streams ask."""
-        return self.list_of("/v2/datasources", "datasources", "datasourceId")
+        try:
+            return self.list_of("/v2/datasources", "datasources", "datasourceId")
+        except AccessRefusedError as error:
+            raise OrgRefusedError(str(error)) from error
 
     @property
     def knows_datasources(self) -> bool:
