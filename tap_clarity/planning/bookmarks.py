@@ -147,8 +147,10 @@ def _instant(state: Mapping[str, Any], name: str) -> datetime | None:
 def _window(value: Any) -> Window:  # noqa: ANN401
     match value:
         case [str(start), str(end)]:
-            return Window(parse_instant(start), parse_instant(end))
-    raise ValueError("a window is not a pair of instants")
+            window = Window(parse_instant(start), parse_instant(end))
+            if window.start < window.end:
+                return window
+    raise ValueError("a window is not a pair of instants, the earlier one first")
 
 
 def _building(state: Mapping[str, Any]) -> list[tuple[str, Window]]:
@@ -157,7 +159,10 @@ def _building(state: Mapping[str, Any]) -> list[tuple[str, Window]]:
 
 def _spent(state: Mapping[str, Any]) -> Spent:
     day = _optional(state, "requests_on", str)
-    return Spent(date.fromisoformat(day) if day else None, _optional(state, "requests", int) or 0)
+    requests = _optional(state, "requests", int) or 0
+    if requests < 0:
+        raise ValueError("requests is negative")
+    return Spent(date.fromisoformat(day) if day else None, requests)
 
 
 def _reports_to_state(building: list[tuple[str, Window]], spent: Spent) -> State:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tap_clarity.instants import DAY, Window, floor
-from tap_clarity.planning.windows import cut, merged, newest, without
+from tap_clarity.planning.windows import cut, days_long, merged, newest, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,17 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The windows to ask for: new data first, then the missing past; each oldest first."""
+    """The windows to ask for: new data first, then the missing past; each oldest first.
+
+    Attributes:
+        head: The newest data, and what is read again.
+        backfill: What is missing before it.
+        again: Those windows of the head that hold nothing new.
+    """
 
     head: tuple[Window, ...] = ()
     backfill: tuple[Window, ...] = ()
+    again: frozenset[Window] = frozenset()
 
     def __len__(self) -> int:
         return len(self.head) + len(self.backfill)
@@ -65,12 +71,14 @@ def find_due(
     limit = floor(now, scope.step)
     if scope.end is not None:
         limit = min(limit, scope.end)
-    known = merged(covered)
+    # A clock that was ahead may have covered what is still to come.
+    known = merged(Window(window.start, min(window.end, limit)) for window in covered)
     head = _find_head(scope, known, limit, head_slot, now)
     last = max((window.end for window in [*known, *head]), default=scope.start)
-    missing = without(Window(scope.start, min(last, limit)), [*known, *head])
+    missing = without(Window(scope.start, last), [*known, *head])
     backfill = [piece for window in missing for piece in cut(window, scope.window_days)]
-    return Due(tuple(head), tuple(backfill))
+    again = [window for window in head if not without(window, known)]
+    return Due(tuple(head), tuple(backfill), frozenset(again))
 
 
 def _find_head(
@@ -80,21 +88,40 @@ def _find_head(
         return []
     if not known or known[-1].end <= scope.start:
         return [newest(Window(scope.start, limit), scope.window_days)]
-    if head_slot is not None and slot_of(now, scope.interval) <= head_slot:
+    if head_slot is not None and _is_asked(head_slot, slot_of(now, scope.interval), scope.interval):
         return []
-    lookback = timedelta(days=scope.lookback_days)
-    if known[-1].end >= limit and limit + lookback <= now:
+    bookmark, lookback = known[-1].end, days_long(scope.lookback_days)
+    if bookmark >= limit and now - limit >= lookback:
         return []  # the end date lies back so far that nothing is read again
-    start = floor(min(known[-1].end, limit) - lookback, DAY)
-    return cut(Window(max(scope.start, start), limit), scope.window_days)
+    if bookmark - scope.start <= lookback:
+        return cut(Window(scope.start, limit), scope.window_days)
+    start = max(scope.start, floor(bookmark - lookback, DAY))
+    return cut(Window(start, limit), scope.window_days)
+
+
+def _is_asked(head_slot: datetime, slot: datetime, interval: timedelta) -> bool:
+    """Tell whether a slot's head has been asked for.
+
+    A slot to come means that the clock has been put back: if by much, it was wrong before.
+    """
+    return slot <= head_slot and head_slot - slot <= interval
 
 
 def allot(dues: Mapping[str, Due], left: int) -> dict[str, tuple[Window, ...]]:
-    """Share out the report requests that are left today: all streams' heads, then backfills."""
-    asked: dict[str, tuple[Window, ...]] = dict.fromkeys(dues, ())
-    for part in ("head", "backfill"):
+    """Share out the report requests that are left today: all streams' heads, then backfills.
+
+    Among the heads, what is read again comes last: else a long lookback could use up every day's
+    requests, and nothing new would ever be read.
+    """
+    heads: dict[str, list[Window]] = {stream: [] for stream in dues}
+    for read_again in (False, True):
         for stream, due in dues.items():
-            windows = getattr(due, part)[:left]
-            asked[stream] += windows
+            windows = [w for w in due.head if (w in due.again) is read_again][:left]
+            heads[stream] += windows
             left -= len(windows)
+    asked = {}
+    for stream, due in dues.items():
+        backfill = due.backfill[:left]
+        asked[stream] = (*sorted(heads[stream]), *backfill)
+        left -= len(backfill)
     return asked

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import Window, floor
-from tap_clarity.planning.windows import cut
+from tap_clarity.instants import EPOCH, Window, floor
+from tap_clarity.planning.windows import cut, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +66,8 @@ def ask_cache(known: Known, frequency: Frequency, now: datetime) -> AskCache:
     """Decide from when on to ask the cache, without a token."""
     same = known.same_query and known.same_datasources
     oldest = now - frequency.cache
-    if known.covered_until is None:
+    # Where the clock was put back, the last run's word on what it covered is worth nothing.
+    if known.covered_until is None or known.covered_until - now > CLOCK_ERROR:
         return AskCache(oldest, None)
     safe = _safe_until(min(known.covered_until, now), frequency)
     if safe < oldest:
@@ -78,9 +79,10 @@ def ask_cache(known: Known, frequency: Frequency, now: datetime) -> AskCache:
 
 
 def windows_of(holes: Iterable[Window], building: Iterable[Window], days: int) -> list[Window]:
-    """Cut holes into the fewest windows for reports, but for those that are being built."""
-    taken = set(building)
-    return [window for hole in holes for window in cut(hole, days) if window not in taken]
+    """Cut holes into the fewest windows for reports, but for what is being built."""
+    taken = list(building)
+    missing = [left for hole in holes for left in without(hole, taken)]
+    return [window for left in missing for window in cut(left, days)]
 
 
 def _safe_until(asked_at: datetime, frequency: Frequency) -> datetime:
@@ -89,4 +91,5 @@ def _safe_until(asked_at: datetime, frequency: Frequency) -> datetime:
     A measurement arrives after its period has ended, and may be late.
     """
     period = frequency.period or timedelta(0)
-    return floor(asked_at - CLOCK_ERROR - period - frequency.lateness, frequency.step)
+    margin = CLOCK_ERROR + period + frequency.lateness
+    return floor(max(asked_at, EPOCH) - margin, frequency.step)

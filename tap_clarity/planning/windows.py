@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from tap_clarity.instants import DAY, Window, floor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def days_long(days: int) -> timedelta:
+    """Give a length in days; one that no calendar holds is cut to what it holds."""
+    return timedelta(days=min(days, date.max.toordinal()))
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:
@@ -39,10 +44,12 @@ def without(whole: Window, covered: Iterable[Window]) -> list[Window]:
 
 def cut(whole: Window, days: int) -> list[Window]:
     """Cut into pieces of at most `days`, oldest first; all but the first begin at 00:00 UTC."""
+    longest = days_long(days)
     result = []
     start = whole.start
     while start < whole.end:
-        end = min(floor(start, DAY) + timedelta(days=days), whole.end)
+        midnight = floor(start, DAY)
+        end = whole.end if whole.end - midnight <= longest else midnight + longest
         result.append(Window(start, end))
         start = end
     return result
@@ -50,6 +57,9 @@ def cut(whole: Window, days: int) -> list[Window]:
 
 def newest(whole: Window, days: int) -> Window:
     """Give the last piece of a window, at most `days` long and from 00:00 UTC if it is not all."""
-    earliest = whole.end - timedelta(days=days)
+    longest = days_long(days)
+    if whole.end - whole.start <= longest:
+        return whole
+    earliest = whole.end - longest
     midnight = floor(earliest, DAY)
-    return Window(max(whole.start, midnight if midnight == earliest else midnight + DAY), whole.end)
+    return Window(midnight if midnight == earliest else midnight + DAY, whole.end)
