@@ -10,7 +10,14 @@ import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from tap_clarity.instants import parse_instant
-from tap_clarity.measurements.model import Measurement, Reading, UnreadableError, read_number
+from tap_clarity.measurements.model import (
+    GARBAGE,
+    Measurement,
+    Reading,
+    UnreadableError,
+    read_number,
+    read_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +80,7 @@ class Header:
             field: next((places[name] for name in accepted if name in places), None)
             for field, accepted in spellings.items()
         }
-        if len(set(names)) < len(names):
+        if len({name if "." in name else _folded(name) or name for name in names}) < len(names):
             raise UnreadableError("the header names a column twice")
         for field in ("id", "time"):
             if self._places[field] is None:
@@ -101,25 +108,76 @@ def read_csv(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
         UnreadableError: If the header is not that of measurements; on demand, for the first row
             that is not what was asked for.
     """
-    lines = csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""), strict=True)
+    lines = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+    rows = csv.reader(map(_without_nul, lines), strict=True)
     try:
-        names = [name.strip() for name in next(lines, ())]
-    except (csv.Error, UnicodeDecodeError) as error:
+        names = [name.strip() for name in next(rows, ())]
+    except (csv.Error, ValueError) as error:
         raise UnreadableError("not a CSV file of measurements") from error
     header = Header(names, expected)
-    return read_rows(lines, header, expected)
+    return read_rows(rows, header, expected)
+
+
+def _without_nul(line: str) -> str:
+    if "\0" in line:  # the file has a gap: the csv module would take it for text
+        raise ValueError("a NUL")
+    return line
 
 
 def read_rows(
-    lines: Iterator[list[str]], header: Header, expected: Expected
+    rows: Iterator[list[str]], header: Header, expected: Expected
 ) -> Iterator[Measurement]:
-    number = 1
+    """Read measurements from rows of text, and prove each one before it is given.
+
+    Raises:
+        UnreadableError: For the first row that is not what was asked for.
+    """
+    order = _Order()
+    number = 2
     try:
-        for number, row in enumerate(lines, start=2):  # noqa: B007 - the handler names it
+        for row in rows:
             if row:
-                yield _measurement(row, header, expected)
-    except (csv.Error, ValueError) as error:
+                measurement = _measurement(row, header, expected)
+                if expected.window:
+                    order.prove(measurement)
+                yield measurement
+            number += 1
+    except (csv.Error, *GARBAGE) as error:
         raise UnreadableError(f"row {number}: {error}") from error
+
+
+class _Order:
+    """Proves that no key comes twice in a file.
+
+    Reports are ordered by time, oldest or newest first. So the ids of one time are all that has to
+    be remembered.
+    """
+
+    def __init__(self) -> None:
+        self._time: datetime | None = None
+        self._ids: set[str] = set()
+        self._rising: bool | None = None
+
+    def prove(self, measurement: Measurement) -> None:
+        """Take in the next measurement.
+
+        Raises:
+            ValueError: If its key has been there, or the times do not go one way.
+        """
+        if measurement.time != self._time:
+            self._turn_to(measurement.time)
+        if measurement.id in self._ids:
+            raise ValueError("the id and time of an earlier row again")
+        self._ids.add(measurement.id)
+
+    def _turn_to(self, time: datetime) -> None:
+        if self._time is not None:
+            rising = time > self._time
+            if self._rising is not None and rising != self._rising:
+                raise ValueError("the rows are not ordered by time")
+            self._rising = rising
+        self._time = time
+        self._ids.clear()
 
 
 def _measurement(row: list[str], header: Header, expected: Expected) -> Measurement:
@@ -173,10 +231,12 @@ def read_flags(text: str) -> list[str] | None:
         return None
     try:
         flags = json.loads(text)
-    except ValueError:
+    except GARBAGE:
         flags = text
+    if flags is None:
+        return None
     flags = flags if isinstance(flags, list) else [flags]
-    return [flag if isinstance(flag, str) else json.dumps(flag) for flag in flags]
+    return [read_text(flag) if isinstance(flag, str) else json.dumps(flag) for flag in flags]
 
 
 def _number(text: str, what: str) -> float | None:
@@ -197,8 +257,10 @@ def _metric_columns(names: Sequence[str]) -> list[MetricColumns]:
         metric, dot, attribute = name.rpartition(".")
         if not dot:
             continue
-        if attribute not in ATTRIBUTES:
-            logger.warning("Column %s is left out: the tap does not know its attribute", name)
+        if not metric or attribute not in ATTRIBUTES:
+            logger.warning("Column %.100r is left out: the tap does not know its attribute", name)
             continue
-        found.setdefault(metric, {})[ATTRIBUTES[attribute]] = place
+        places = found.setdefault(metric, {})
+        if attribute != "qc" or "qc_assessment" not in places:  # should both names be there
+            places[ATTRIBUTES[attribute]] = place
     return [MetricColumns(metric, **places) for metric, places in found.items()]

@@ -21,8 +21,8 @@ def read_measurements(content: BinaryIO, expected: Expected) -> Iterator[Measure
     """Read measurements from a seekable, unzipped reply or file; its header is read at once.
 
     Raises:
-        UnreadableError: If it is neither CSV, JSON nor Parquet of measurements; on demand, for the
-            first row that is not what was asked for.
+        UnreadableError: If it is neither CSV, JSON (of a recent reply) nor Parquet of measurements;
+            on demand, for the first row that is not what was asked for.
     """
     start = content.read(PEEK)
     content.seek(0)
@@ -35,6 +35,8 @@ def read_measurements(content: BinaryIO, expected: Expected) -> Iterator[Measure
     if not first:
         raise UnreadableError("it is empty")
     if first in b"{[":
+        if expected.window:
+            raise UnreadableError("it is JSON, which no report's file is")
         return read_json_long(content, expected)
     if first == b"<":
         raise UnreadableError("it is an HTML or XML page")

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from tap_clarity.frequencies import Frequency
     from tap_clarity.instants import Window
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EXACT_INTEGER = 2**53
+GARBAGE = (ValueError, OverflowError, RecursionError)
+"""What reading can end in when the content is garbage: dates and depths without bounds."""
 
 
 class UnreadableError(ValueError):
@@ -65,6 +67,25 @@ class Measurement:
     latitude: float | None
     longitude: float | None
     readings: list[Reading]
+
+
+def read_text(text: str) -> str:
+    """Give a text as it is.
+
+    Raises:
+        ValueError: If no database holds it: it has a NUL, or half of a surrogate pair.
+    """
+    if "\0" in text or not _is_unicode(text):
+        raise ValueError("not a text: it holds a NUL or half a character")
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_number(text: str) -> float | None:

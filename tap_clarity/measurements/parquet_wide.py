@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tap_clarity.instants import format_instant
 from tap_clarity.measurements.csv_wide import Header, read_rows
-from tap_clarity.measurements.model import UnreadableError
+from tap_clarity.measurements.model import UnreadableError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,24 +34,37 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Iterator[Measurement]
         ) from None
     try:
         file = parquet.ParquetFile(content)
-    except (pa.ArrowException, OSError) as error:
+        names = file.schema_arrow.names
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error
-    header = Header(file.schema_arrow.names, expected)
-    return read_rows(_text_rows(file), header, expected)
+    return read_rows(_text_rows(file), Header(names, expected), expected)
 
 
 def _text_rows(file: Any) -> Iterator[list[str]]:  # noqa: ANN401
-    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield [_text(cell) for cell in row]
+    for cells in _rows(file):
+        yield [_text(cell) for cell in cells]
+
+
+def _rows(file: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    except (pa.ArrowException, OSError, LookupError) as error:
+        raise UnreadableError("the Parquet file is cut or damaged") from error
 
 
 def _text(cell: Any) -> str:  # noqa: ANN401
-    if cell is None:
-        return ""
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, datetime):
-        # A time without a zone is UTC, as everywhere with Clarity.
-        return cell.isoformat() if cell.tzinfo is None else format_instant(cell)
-    return json.dumps(cell) if isinstance(cell, list) else repr(cell)
+    match cell:
+        case None:
+            return ""
+        case str():
+            return read_text(cell)
+        case bytes():  # text, too, where the writer did not say so
+            return read_text(cell.decode())
+        case date():  # or datetime; without a zone it is UTC, as everywhere with Clarity
+            return cell.isoformat()
+        case list() | dict():
+            return json.dumps(cell, default=str)
+    return str(cell)
