@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_clarity.instants import format_instant, parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 ADDITIONAL = "additional_fields"
 Json = Any
@@ -64,8 +67,11 @@ def _fit_simple(value: Json, schema: JsonSchema, kinds: list[str]) -> tuple[Json
 
 def _fit_list(values: list[Json], items: JsonSchema) -> tuple[Json, Json]:
     pairs = [_fit(value, items) for value in values]
+    kept = [part for part, _ in pairs if part is not None]
+    if "object" not in items["type"] and len(kept) < len(values):
+        return None, values  # in a list of numbers the places may count
     rest = [left for _, left in pairs if left is not None]
-    return [kept for kept, _ in pairs if kept is not None], rest or None
+    return kept, rest or None
 
 
 def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Json], Json]:
@@ -76,18 +82,28 @@ def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Js
     rest: dict[str, Json] = {}
     for name, value in item.items():
         field = snake_case(name)
-        if field not in properties:
-            rest[field or name] = value
+        if field not in properties or field in kept or field == ADDITIONAL:
+            rest[_free(field or name, rest)] = value
             continue
         kept[field], left = _fit(value, properties[field])
         if left is not None:
-            rest[field] = left
+            rest[_free(field, rest)] = left
     return kept, rest or None
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """Lengthen a name until it is not taken: in snake case, two names may be one."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _in_snake_case(value: Json) -> Json:
     if isinstance(value, list):
         return [_in_snake_case(item) for item in value]
     if isinstance(value, dict):
-        return {snake_case(name) or name: _in_snake_case(item) for name, item in value.items()}
+        renamed: dict[str, Json] = {}
+        for name, item in value.items():
+            renamed[_free(snake_case(name) or name, renamed)] = _in_snake_case(item)
+        return renamed
     return value
