@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_clarity.sandbox import Sandbox
+from tap_clarity.sandbox import Sandbox, reports
 from tests.sandbox.client import (
     Client,
     Facts,
@@ -227,3 +227,45 @@ def test_datasources_are_the_truth(client: Client) -> None:
         assert details["request"] == {"datasourceId": datasource_id, "org": client.sandbox.org}
         assert details["datasource"]["currentSourceId"] == truth["current_source_id"]
     assert client.get("/v2/datasources/DXXXX0000").status == 404
+
+
+def test_a_body_must_be_an_object_and_a_token_a_string(client: Client) -> None:
+    path = "/v2/recent-datasource-measurements-query"
+    assert client.post(path, ["org"]).status == 400
+    assert client.send("POST", path, b"{not json", None).status == 400
+    assert client.post("/v2/recent-datasource-measurements-continuation", {}).status == 400
+    assert client.order("hour", "2026-11-19", None).status == 400  # type: ignore[arg-type]
+    assert client.recent("hour", qcFlags="perhaps").status == 400
+
+
+def test_coordinates_are_rounded_on_request(client: Client) -> None:
+    places = client.recent("hour", locationRounding=2).json["locations"]
+    assert all(round(place["lat"], 2) == place["lat"] for place in places)
+    assert client.recent("hour", locationRounding=-1).status == 400
+
+
+def test_qc_flags_are_a_list_in_json_and_json_in_csv(client: Client) -> None:
+    asked = {"startTime": "2020-01-01", "qcAssessment": True, "qcFlags": True}
+    items = client.recent("minute", **asked).json["data"]
+    flagged = next(each for each in items if each["qcFlags"])
+    assert flagged["qcAssessment"] == "invalid"
+    assert all(each["qcAssessment"] == "valid" for each in items if not each["qcFlags"])
+    text = client.recent("minute", format="csv-wide", **asked).body.decode()
+    assert '"[""QC.I.OOB.001' in text
+    assert ",valid,[]," in text
+
+
+def test_a_large_report_is_in_progress_until_it_is_written(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "_PATIENCE", 0)
+    record = client.order("minute", "2026-11-10", "2026-11-20").json
+    assert record["reportStatus"] == "in-progress"
+    monkeypatch.setattr(reports, "_PATIENCE", 10)
+    assert client.poll(record["reportId"])["reportStatus"] == "succeeded"
+
+
+def test_the_old_days_knew_another_status(client: Client) -> None:
+    told = client.sandbox.world.truth("day", "2023-07-01", "2023-07-03", NOW)
+    old = {each.status for each in told if each.metric.startswith("pm1Conc")}
+    assert "calibration-unknown" in old

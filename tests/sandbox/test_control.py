@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
+from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_clarity.sandbox import Sandbox
+from tap_clarity.sandbox import Sandbox, metadata
 from tap_clarity.sandbox.cli import main
 from tests.sandbox.client import Client, fetch
 
@@ -148,3 +150,35 @@ def test_it_runs_from_a_clone_with_a_bare_python() -> None:
     command = [sys.executable, "-I", "-S", "-c", script, "--help"]
     done = subprocess.run(command, capture_output=True, check=True, env={})
     assert b"clarity-sandbox" in done.stdout
+
+
+def test_quirks_and_faults_from_the_command_line() -> None:
+    script = (
+        "import os, urllib.request as u\n"
+        "print(u.urlopen(os.environ['TAP_CLARITY_API_URL'] + '/_sandbox/quirks').read().decode())\n"
+        "print(u.urlopen(os.environ['TAP_CLARITY_API_URL'] + '/_sandbox/faults').read().decode())"
+    )
+    options = ["--quirk", "all", "--fault", "cut path=/v2/*"]
+    command = [*COMMAND, *options, sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    quirks, faults = map(json.loads, done.stdout.splitlines())
+    assert all(quirk["on"] for quirk in quirks)
+    assert [(fault["kind"], fault["path"]) for fault in faults] == [("cut", "/v2/*")]
+
+
+def test_a_fault_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--fault", "plague"])
+    assert "no such fault: plague" in capsys.readouterr().err
+
+
+def test_a_defect_of_the_sandbox_itself_is_not_hidden(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(metadata, "datasource_list", broken)
+    with pytest.raises(RemoteDisconnected):
+        client.get("/v2/datasources")
+    assert "ZeroDivisionError" in capsys.readouterr().err
