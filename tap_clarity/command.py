@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
-from typing import Any
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import click
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.singerlib import Catalog
 
 from tap_clarity.api.errors import ClarityError
+from tap_clarity.writer import Ended, OutputLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FROM_ENVIRONMENT = "ENV"
+_SAID_TWICE = "An unhandled error occurred while syncing"
 
 
 class LoudCommand(SingerCommand):
@@ -30,24 +41,99 @@ class LoudCommand(SingerCommand):
         )
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Run the command and end the process, as click does; a mistake is said in one line."""
+        kwargs["standalone_mode"] = False  # click would say more than one line, and some not at all
+        _hush_the_sdk()
         try:
-            return super().main(*args, **kwargs)
+            sys.exit(super().main(*args, **kwargs))
+        except OutputLost as lost:
+            self._refuse(lost)
+            raise
+        except Ended as ended:
+            self.logger.warning("%s", ended)
+            raise
+        except click.Abort:
+            self.logger.warning("Stopped by SIGINT")
+            sys.exit(128 + signal.SIGINT)
+        except click.ClickException as error:
+            self._refuse(error.format_message())
         except ConfigValidationError as error:
-            for sentence in error.errors:
-                self.logger.error("%s", sentence)  # noqa: TRY400
+            self._refuse(*error.errors)
+        except MappingError:
+            self._refuse("setting stream_maps has an expression that fails: check what it says")
         except ClarityError as error:
-            self.logger.error("%s", error)  # noqa: TRY400
-        except json.JSONDecodeError as error:
-            self.logger.error(  # noqa: TRY400
-                "the config, state or catalog is not JSON (line %d): mend the file", error.lineno
-            )
+            self._refuse(error)
         except OSError as error:
             if error.errno is None:  # not the system's word, but a bug of ours
                 raise
-            self.logger.error("%s: %s", error.filename or "output", error.strerror)  # noqa: TRY400
+            self._refuse(f"{error.filename or 'the system says'}: {error.strerror}")
         sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
         # Past the SDK's own handling, which says two lines for each error.
         logging.captureWarnings(capture=True)
         return click.Command.invoke(self, ctx)
+
+    def _refuse(self, *mistakes: object) -> None:
+        for mistake in mistakes:
+            self.logger.error("%s", mistake)
+
+
+def read_config(paths: Iterable[str]) -> dict[str, Any]:
+    """Read the config files, the later ones over the earlier.
+
+    Raises:
+        click.ClickException: If one cannot be read, or is not a JSON object.
+    """
+    config: dict[str, Any] = {}
+    for path in paths:
+        if path != FROM_ENVIRONMENT:
+            settings = _open_json(path)
+            if not isinstance(settings, dict):
+                raise click.ClickException("the config file is not a JSON object: mend it")
+            config |= settings
+    return config
+
+
+def read_catalog(file: IO[str]) -> Catalog:
+    """Read a catalog.
+
+    Raises:
+        click.ClickException: If it is none.
+    """
+    document = read_json(file, "catalog")
+    try:
+        catalog = Catalog.from_dict(document)
+        whole = all(stream.schema.properties for stream in catalog.streams)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise click.ClickException("the catalog file is not a Singer catalog: discover it anew")
+    return catalog
+
+
+def read_json(file: IO[str], what: str) -> Any:  # noqa: ANN401
+    """Read a file that the command line names.
+
+    Raises:
+        click.ClickException: If it is not JSON.
+    """
+    try:
+        return json.load(file, parse_float=Decimal)  # so that 7.0 does not pass for an integer
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"the {what} file is not JSON: mend it") from error
+
+
+def _open_json(path: str) -> Any:  # noqa: ANN401
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return read_json(file, "config")
+    except OSError as error:
+        message = f"the config file {path} cannot be read: {error.strerror}"
+        raise click.ClickException(message) from error
+
+
+def _hush_the_sdk() -> None:
+    """Leave out the line that the SDK says before every error that ends a sync."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not str(record.msg).startswith(_SAID_TWICE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
@@ -203,7 +203,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "user_agent",
-        th.StringType(pattern=r"^[\x20-\x7e]+\Z"),
+        th.StringType(pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z"),
         title="User agent",
         description="How the tap names itself to Clarity. Left out: tap-clarity/<version>.",
     ),
@@ -215,7 +215,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
 class Settings:
     """The settings of one run, defaults applied."""
 
-    api_key: str
+    api_key: str = field(repr=False)
     org: str
     api_url: str
     start_date: datetime | None

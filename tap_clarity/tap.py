@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import signal
 import sys
@@ -13,14 +12,16 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Stream, Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib.encoding.simple import StateMessage
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_clarity import config_errors
 from tap_clarity.clock import Clock, SystemClock
-from tap_clarity.command import LoudCommand
+from tap_clarity.command import FROM_ENVIRONMENT, LoudCommand, read_catalog, read_config, read_json
 from tap_clarity.preview import Outlook, preview
 from tap_clarity.settings import SCHEMA, Settings
 from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
@@ -68,6 +69,9 @@ STREAMS: tuple[type[ClarityStream], ...] = (
 )
 """In the order in which they run: first what is quick, last what waits for Clarity."""
 
+THE_SDKS_OWN = {"partitions", "progress_markers"}
+"""Keys of a stream's state that no stream here uses, and that trip the SDK if they hold junk."""
+
 
 class TapClarity(Tap):
     """Air-quality measurements and metadata of an organisation at Clarity (clarity.io)."""
@@ -91,6 +95,7 @@ class TapClarity(Tap):
     def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
         if parse_env_config:
             self.append_builtin_config(self.config_jsonschema)
+            parse_environment_config({}, "")  # only reads a .env file, as the SDK will
             properties = self.config_jsonschema["properties"]
             self._refuse(*config_errors.misread_variables(os.environ, properties))
         super().__init__(parse_env_config=parse_env_config, **kwargs)
@@ -118,14 +123,17 @@ class TapClarity(Tap):
         """Take over what has the form of a Singer state, and say what has not."""
         if isinstance(state, dict):
             state = state.get("singer_state", state)  # as `meltano state get` prints it
-        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        if state in ({}, None):
+            return
+        bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
         if not isinstance(bookmarks, dict):
             self.logger.warning("The state is not a Singer state: starting without one")
             return
         for stream, bookmark in bookmarks.items():
             if isinstance(bookmark, dict):
-                super().load_state({"bookmarks": {stream: bookmark}})
-            else:
+                own = {key: bookmark[key] for key in bookmark if key not in THE_SDKS_OWN}
+                super().load_state({"bookmarks": {stream: own}})
+            elif bookmark is not None:
                 self.logger.warning("The state of %s is unusable: starting afresh", stream)
 
     @classmethod
@@ -158,10 +166,11 @@ class TapClarity(Tap):
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
             config=config.config,
-            state=None if state is None else json.load(state),
-            catalog=None if catalog is None else json.load(catalog),
+            catalog=None if catalog is None else read_catalog(catalog),
             parse_env_config=config.parse_env,
         )
+        if state is not None:
+            tap.load_state(read_json(state, "state"))
         if plan:
             click.echo("\n".join(tap.plan()))
             return
@@ -190,14 +199,13 @@ class TapClarity(Tap):
 
     @classmethod
     def cb_config(
-        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+        cls,
+        ctx: click.Context,  # noqa: ARG003
+        param: click.Option,  # noqa: ARG003
+        value: tuple[str, ...],
     ) -> _ConfigInput:
-        """Read the config files; raises ConfigValidationError if one is no JSON object."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (TypeError, ValueError):
-            cls._refuse("the config file is not a JSON object: mend it")
-            raise
+        """Read the config files; the SDK's own way takes some lists for objects."""
+        return _ConfigInput(read_config(value), FROM_ENVIRONMENT in value)
 
     @classmethod
     def cb_test(
@@ -207,6 +215,8 @@ class TapClarity(Tap):
         value: str,
     ) -> None:
         """Check key and organisation with one request; the SDK's own test would spend a report."""
+        if value not in {each.value for each in CliTestOptionValue}:
+            raise click.BadParameter("write --test or --test=schema")
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
@@ -220,29 +230,24 @@ class TapClarity(Tap):
         """Run all selected streams and give the exit status."""
         try:
             self.sync_all()
-        except Stopped as stopped:
-            self.state_writer.write_state(self.state)
-            self.logger.warning("Stopped by %s; the state is written", stopped.signal)
-            return int(str(stopped.code))
+            self.message_writer.flush()
+        except Stopped:
+            # Even if it is the same as the last one: the loader stores the records before it.
+            self.message_writer.end(StateMessage(value=self.state))
+            raise
         finally:
             self.message_writer.flush()
         return 1 if self.run.failed else 0
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Refuse a wrong configuration in sentences of our own: the SDK's repeat the values."""
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
-        errors = [*JSONSchemaValidator(schema).iter_errors(self._config)]
-        problems = [
-            *config_errors.unknown_settings(self._config, schema["properties"]),
-            *config_errors.ill_typed_settings(errors),
-        ]
-        if not problems:
-            problems += config_errors.impossible_settings(self._config)
-        if raise_errors:
-            # Discovery does not validate, so that it works without a config; but a setting that is
-            # given must be right even there.
-            problems += config_errors.missing_settings(self._config, schema["required"])
+        self.append_builtin_config(self.config_jsonschema)
+        self._config = {name: value for name, value in self._config.items() if value is not None}
+        # Discovery does not validate, so that it works without a config; but a setting that is
+        # given must be right even there.
+        problems = config_errors.find_problems(
+            self._config, self.config_jsonschema, complete=raise_errors
+        )
         self._refuse(*problems)
         return problems
 
@@ -252,6 +257,15 @@ class TapClarity(Tap):
             message = "; ".join(problems)
             raise ConfigValidationError(
                 message, errors=list(problems), schema=cls.config_jsonschema
+            )
+
+    def setup_mapper(self) -> None:
+        try:
+            super().setup_mapper()
+        except (LookupError, MappingError, NotImplementedError, ValueError):
+            self._refuse(
+                "settings stream_maps and flattening_*: an expression, a key or a length does not "
+                "fit the streams: mend it"
             )
 
     def _setup_signal_handlers(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,30 @@ STANDARD_OUTPUT = 1
 BUFFER = 1 << 16
 
 
-class Stopped(SystemExit):
+class Ended(SystemExit):
+    """Something outside ends the run; like any SystemExit it passes by all `except Exception`."""
+
+
+class Stopped(Ended):
     """A signal asked the tap to end."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)
         self.signal = signal.Signals(signum).name
+
+    def __str__(self) -> str:
+        return f"stopped by {self.signal}"
+
+
+class OutputLost(Ended):
+    """Nobody reads any more what the tap writes, or there is no room for it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(1)
+        self._reason = error.strerror
+
+    def __str__(self) -> str:
+        return f"standard output: {self._reason}; see what the loader says"
 
 
 class LineWriter(GenericSingerWriter[bytes, "Message"]):
@@ -36,30 +55,35 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
         self._out = open(STANDARD_OUTPUT, "wb", buffering=BUFFER, closefd=False)  # noqa: SIM115
         self._schemas: dict[str, bytes] = {}
         self._writing = False
-        self._signum: int | None = None
+        self._ending = False
+        self._deferred: int | None = None
 
     def serialize_message(self, message: Message) -> bytes:
         return serialize_json(message.to_dict()).encode() + b"\n"
 
     def write_message(self, message: Message) -> None:
+        """Write a message.
+
+        Raises:
+            Stopped: If a signal came meanwhile; the message is written.
+            OutputLost: If it could not be written.
+        """
         line = self.format_message(message)
         if isinstance(message, SchemaMessage):
             # The SDK repeats a child's SCHEMA for each parent, and targets flush on each.
             if self._schemas.get(message.stream) == line:
                 return
             self._schemas[message.stream] = line
-        self._writing = True
-        self._out.write(line)
-        if not isinstance(message, RecordMessage):
-            self._out.flush()
-        self._writing = False
-        if self._signum is not None:
-            signum, self._signum = self._signum, None
-            raise Stopped(signum)
+        self._send(line, flush=not isinstance(message, RecordMessage))
 
     def flush(self) -> None:
-        """Send off what is in the buffer."""
-        self._out.flush()
+        """Send off what is in the buffer; raises as `write_message` does."""
+        self._send(b"", flush=True)
+
+    def end(self, message: Message) -> None:
+        """Write the last message, whatever signals still come."""
+        self._ending = True
+        self.write_message(message)
 
     def stop(self, signum: int) -> None:
         """End the run, at once or after the line that is being written.
@@ -68,6 +92,26 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             Stopped: If no line is being written.
         """
         if self._writing:
-            self._signum = signum
-        else:
+            self._deferred = signum
+        elif not self._ending:
             raise Stopped(signum)
+
+    def _send(self, line: bytes, *, flush: bool) -> None:
+        self._writing = True
+        try:
+            self._out.write(line)
+            if flush:
+                self._out.flush()
+        except OSError as error:
+            self._abandon()
+            raise OutputLost(error) from error
+        finally:
+            self._writing = False
+        if self._deferred is not None and not self._ending:
+            raise Stopped(self._deferred)
+
+    def _abandon(self) -> None:
+        """Let what is left in the buffer go nowhere, or Python would complain of it at its end."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, STANDARD_OUTPUT)
+        os.close(nowhere)
