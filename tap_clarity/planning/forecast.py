@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tap_clarity.instants import DAY, floor
 from tap_clarity.planning.due import Due, Scope, allot, find_due, slot_of
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
     from tap_clarity.instants import Window
 
-HORIZON = timedelta(days=3650)
+STANDSTILL = timedelta(days=60)
+"""How long the past may grow no shorter before it never will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +58,23 @@ def backfill_ends_on(
         now: The present instant.
 
     Returns:
-        The day, today if nothing is missing; None if it takes more than ten years.
+        The day, today if nothing is missing; None if new data takes up all the requests.
     """
-    end = now + HORIZON
     standings = dict(standings)
-    step = min(timedelta(days=1), *(s.scope.interval for s in standings.values()))
-    while now < end:
+    shortest, patience_ends = None, now + STANDSTILL
+    step = min(DAY, *(standing.scope.interval for standing in standings.values()))
+    while now < patience_ends:
         dues = {name: standing.due(now) for name, standing in standings.items()}
         asked = allot(dues, left)
         if sum(map(len, asked.values())) == sum(map(len, dues.values())):
             return now.date()
         for name, standing in standings.items():
             standings[name] = standing.after(asked[name], dues[name], now)
+        missing = sum(len(due.backfill) for due in dues.values())
+        if shortest is None or missing < shortest:
+            shortest, patience_ends = missing, now + STANDSTILL
         left -= sum(map(len, asked.values()))
-        left = left if (now + step).date() == now.date() else daily_limit
-        now += step
+        tomorrow = floor(now, DAY) + DAY
+        now += step if left else step * math.ceil((tomorrow - now) / step)
+        left = daily_limit if now >= tomorrow else left
     return None
