@@ -80,7 +80,8 @@ def unknown_settings(config: Mapping[str, Any], known: Iterable[str]) -> Iterato
 def ill_typed_settings(errors: Iterable[ValidationError]) -> Iterator[str]:
     """Put JSON Schema's errors into words; its own would repeat the value."""
     for error in errors:
-        if error.path:
+        schema: Any = error.schema
+        if error.path and not (error.validator == "type" and "enum" in schema):
             yield f"setting {error.path[0]} {_expectation(error)}"
 
 
