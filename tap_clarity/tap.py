@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import click
 from singer_sdk import Stream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError, MappingError
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib.encoding.simple import StateMessage
@@ -262,10 +262,15 @@ class TapClarity(Tap):
     def setup_mapper(self) -> None:
         try:
             super().setup_mapper()
-        except (LookupError, MappingError, NotImplementedError, ValueError):
+        except ConfigValidationError:
+            raise
+        except Exception:  # whatever an expression of the user's raises
+            given = [name for name in self.config if name.startswith(("stream_maps", "flattening"))]
+            if not given:
+                raise
             self._refuse(
-                "settings stream_maps and flattening_*: an expression, a key or a length does not "
-                "fit the streams: mend it"
+                f"setting {', '.join(given)}: an expression, a key or a length does not fit the "
+                "streams: mend it"
             )
 
     def _setup_signal_handlers(self) -> None:
