@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from tap_clarity.api.bodies import prove_whole
+from tap_clarity.api.errors import (
+    AccessRefusedError,
+    FileError,
+    KeyRefusedError,
+    RequestRefusedError,
+    TransientError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from tap_clarity.api.connection import Connection, Reply
@@ -14,12 +22,20 @@ def fetch_file(connection: Connection, url: str) -> BinaryIO:
     """Fetch one file of a report, whole.
 
     Raises:
-        ClarityError: If the link is refused, perhaps because it has expired, or the file stays
-            cut or damaged.
+        FileError: If its link is refused, or it does not come whole; a fresh link may help.
     """
-    return connection.fetch(url, _read)
+    try:
+        return connection.fetch(url, _read)
+    except (AccessRefusedError, KeyRefusedError, RequestRefusedError) as error:
+        # Its text speaks of the API key, which has no part in this.
+        raise FileError("its link is refused; perhaps it has expired") from error
+    except UnavailableError as error:
+        raise FileError(str(error.__cause__ or error)) from error
 
 
 def _read(reply: Reply) -> BinaryIO:
-    prove_whole(reply.body)
+    try:
+        prove_whole(reply.body)
+    except TransientError as error:  # by the same link the same bytes would come
+        raise FileError(str(error)) from error
     return reply.body

@@ -1,8 +1,9 @@
 """A report's life, from the request to its files.
 
-    asked ──> building ──> succeeded ──> fetched and proven ──> ready
-                 │  └────> failed ──> asked once more ──> error
-                 └───────> unknown to Clarity ──> asked anew
+    asked ──> building ──> succeeded ──> fetched and proven ──> read to the end
+                 │  │                          └──> bad ──> fetched again ──> kept for the next run
+                 │  └────> failed ──┐
+                 └───────> unknown ─┴──> asked once more ──> error
 
 Reports are delivered in the order in which they were asked for, while later ones are being built.
 Whoever runs the desk is told of each step before the next one is taken, so that he can write down
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -21,7 +23,6 @@ from urllib.parse import quote
 from tap_clarity.api.bodies import read_json
 from tap_clarity.api.connection import Call
 from tap_clarity.api.errors import (
-    AmbiguousError,
     ClarityError,
     FileError,
     NotFoundError,
@@ -37,6 +38,7 @@ from tap_clarity.instants import Window, format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from tap_clarity.api.connection import Connection, Reply
     from tap_clarity.clock import Clock
@@ -45,7 +47,8 @@ T = TypeVar("T")
 
 LONGEST_POLL = 60.0
 FETCHES = 3
-EMPTY_POLLS = 3
+ODD_POLLS = 3
+"""An odd answer is believed when it has come so often."""
 SUCCEEDED, FAILED, UNKNOWN = "succeeded", "failed", "unknown"
 
 logger = logging.getLogger("tap-clarity.reports")
@@ -81,10 +84,17 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Ready(Generic[T]):
-    """All files of a report are here, proven whole and opened; none if there is no data."""
+    """Clarity has built a report.
+
+    Attributes:
+        report: The one.
+        rows: Of all its files, none if there is no data. All files are fetched and proven whole
+            before the first row is given. Where a row is bad the files are fetched again, and all
+            rows come again; if that does not help, FileError is raised and the report is kept.
+    """
 
     report: Report
-    files: tuple[T, ...]
+    rows: Iterator[T]
 
 
 Event = Asking | Asked | Dropped | Ready[T]
@@ -97,6 +107,11 @@ class Poll:
     status: str
     message: str
     urls: tuple[str, ...]
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether to ask again before it is believed."""
+        return self.status == UNKNOWN or (self.status == SUCCEEDED and not self.urls)
 
 
 @dataclass(slots=True)
@@ -118,7 +133,7 @@ class ReportDesk(Generic[T]):
         query: dict[str, Any],
         concurrency: int,
         poll_interval: float,
-        open_file: Callable[[BinaryIO, Window], T],
+        open_file: Callable[[BinaryIO, Window], Iterator[T]],
     ) -> None:
         """Open a desk.
 
@@ -129,8 +144,8 @@ class ReportDesk(Generic[T]):
             query: The request's body, all but the window.
             concurrency: How many reports may be building at once.
             poll_interval: First wait between two polls, in seconds.
-            open_file: Makes rows of a file, given its window; raises ValueError if it is not one
-                of this stream's.
+            open_file: Gives the rows of a file, given its window; raises ValueError, at once or
+                on demand, if they are not what was asked for.
         """
         self._connection = connection
         self._clock = clock
@@ -141,26 +156,24 @@ class ReportDesk(Generic[T]):
         self._open_file = open_file
         self._building: deque[Report] = deque()
         self._queue: deque[Window] = deque()
+        self._bad: list[Report] = []
         self._asked_again: set[Window] = set()
         self._allowance = 0
-        self._stopped: ClarityError | None = None
+        self._failure: ClarityError | None = None
+        self._progress = Progress(clock.now())
 
     @property
     def building(self) -> list[Report]:
         """The reports that were asked for and not yet delivered, in order."""
-        return list(self._building)
-
-    @property
-    def left(self) -> int:
-        """How many windows wait for the next run."""
-        return len(self._building) + len(self._queue)
+        return [*self._bad, *self._building]
 
     def deliver(
         self, building: Iterable[Report], wanted: Iterable[Window], allowance: int
     ) -> Iterator[Event[T]]:
         """Take up the reports being built, ask for those wanted, and tell of every step.
 
-        Ends early when the patience is used up, and leaves the rest to the next run.
+        Ends early when the patience is used up, and leaves the rest to the next run. When a request
+        fails no more are sent, but what is being built is delivered before the error is raised.
 
         Args:
             building: Reports of earlier runs, in order.
@@ -168,35 +181,39 @@ class ReportDesk(Generic[T]):
             allowance: Most requests to send, those for failed reports included.
 
         Raises:
-            QuotaUsedUpError: If Clarity accepts no more requests. What is being built is delivered
-                first.
-            AmbiguousError: If it is unknown whether Clarity accepted one; likewise.
-            ClarityError: If a report fails for good, or its files do.
+            QuotaUsedUpError: If Clarity accepts no more requests.
+            AmbiguousError: If it is unknown whether Clarity accepted one.
+            ClarityError: If it refuses one, a report fails for good, or Clarity cannot be reached.
         """
         self._building.extend(building)
         self._queue.extend(wanted)
         self._allowance = allowance
+        for report in self._building:
+            self._progress.begin(report, self._clock.now())
         yield from self._ask_for_more()
         while self._building:
             report = self._building[0]
             poll = self._wait_for(report)
             if poll is None:
-                return
+                self._leave_the_rest()
+                break
             if poll.status == SUCCEEDED:
-                files = self._fetch(report, poll)
+                # While its rows are read, Clarity has time for another one.
                 yield from self._ask_for_more(ready=1)
-                yield Ready(report, files)
+                yield Ready(report, self._rows(report, poll))
                 self._building.popleft()
+                self._progress.done += 1
             else:
                 self._building.popleft()
                 yield Dropped(report)
                 yield from self._ask_again(report, poll)
-        if self._stopped:
-            raise self._stopped
+        if self._failure:
+            raise self._failure
 
     def _ask_for_more(self, ready: int = 0) -> Iterator[Event[T]]:
         most = self._concurrency + ready
-        while self._queue and self._allowance and len(self._building) < most:
+        # Bad ones count, so that they cannot pile up.
+        while self._queue and self._allowance and len(self.building) < most:
             yield from self._ask(self._queue.popleft(), self._building.append)
 
     def _ask(self, window: Window, enlist: Callable[[Report], None]) -> Iterator[Event[T]]:
@@ -204,26 +221,36 @@ class ReportDesk(Generic[T]):
         yield Asking(window)
         try:
             report = self._request(window)
-        except (QuotaUsedUpError, AmbiguousError) as error:
-            self._allowance = 0
-            self._stopped = error
+        except ClarityError as error:
+            self._stop_asking(error)
             return
         enlist(report)
+        self._progress.begin(report, self._clock.now())
         yield Asked(report)
 
     def _ask_again(self, report: Report, poll: Poll) -> Iterator[Event[T]]:
         """Ask once more, out of turn: reports are delivered in the order of their windows."""
         if report.window in self._asked_again:
-            raise ReportFailedError(
-                f"report {report.id} for {report.window} failed twice: Clarity says "
-                f"{poll.message!r}; if it goes on, ask Clarity's support"
+            message = (
+                f"report {report.id} for {report.window} has failed like the one before it: "
+                f"{poll.message}; the next run asks again, and if that does not help, Clarity's "
+                "support may"
             )
+            self._stop_asking(ReportFailedError(message))
+            return
         if not self._allowance:
-            logger.warning("Report %s for %s: %s", report.id, report.window, poll.message)
+            logger.warning(
+                "Report %s for %s: %s; it is asked for anew when the quota allows it",
+                *(report.id, report.window, poll.message),
+            )
             return
         logger.warning("Report %s for %s: %s; asking anew", report.id, report.window, poll.message)
         self._asked_again.add(report.window)
         yield from self._ask(report.window, self._building.appendleft)
+
+    def _stop_asking(self, error: ClarityError) -> None:
+        self._allowance = 0
+        self._failure = self._failure or error
 
     def _request(self, window: Window) -> Report:
         body = self._query | {
@@ -240,23 +267,37 @@ class ReportDesk(Generic[T]):
 
     def _wait_for(self, report: Report) -> Poll | None:
         """Poll until the report is done; None when the patience is used up."""
-        wait, waited, empty = self._poll_interval, 0.0, 0
+        wait, odd = min(self._poll_interval, LONGEST_POLL), 0
         while True:
             poll = self._poll(report)
-            empty += poll.status == SUCCEEDED and not poll.urls
-            if poll.status in {FAILED, UNKNOWN} or poll.urls or empty == EMPTY_POLLS:
+            odd += poll.is_odd
+            if poll.status == FAILED or poll.urls or odd == ODD_POLLS:
                 return poll
-            if self._patience.seconds <= 0:
-                return None
-            logger.info(
-                "Clarity is building report %s (%s), %.0f s so far; %d more after it",
-                *(report.id, report.window, waited, self.left - 1),
-            )
-            pause = min(wait * random.uniform(0.8, 1.0), self._patience.seconds)  # noqa: S311
+            pause = wait * random.uniform(0.8, 1.0)  # noqa: S311
+            if not poll.is_odd:
+                pause = min(pause, self._patience.seconds)
+                if pause <= 0:
+                    return None
+            self._say_how_it_goes(report, poll)
             self._clock.sleep(pause)
             self._patience.seconds -= pause
-            waited += pause
             wait = min(1.5 * wait, LONGEST_POLL)
+
+    def _say_how_it_goes(self, report: Report, poll: Poll) -> None:
+        now, more = self._clock.now(), len(self._building) + len(self._queue) - 1
+        logger.info(
+            "%s report %s (%s): %.0f s so far, %d more to come, %s",
+            "Asking again about" if poll.is_odd else "Clarity is building",
+            *(report.id, report.window, self._progress.seconds(report, now)),
+            *(more, self._progress.forecast(more + 1, now)),
+        )
+
+    def _leave_the_rest(self) -> None:
+        logger.warning(
+            "report_wait_timeout is over: the next run takes up the reports that Clarity is "
+            "building (%d), and asks for the others (%d)",
+            *(len(self._building), len(self._queue)),
+        )
 
     def _poll(self, report: Report) -> Poll:
         """Ask how a report is doing. The guide and its examples spell the path differently."""
@@ -268,25 +309,72 @@ class ReportDesk(Generic[T]):
                 continue
         return Poll(UNKNOWN, "Clarity no longer knows it", ())
 
-    def _fetch(self, report: Report, poll: Poll) -> tuple[T, ...]:
-        """Fetch a report's files; a link that has expired or a bad file gets a fresh link."""
+    def _rows(self, report: Report, poll: Poll) -> Iterator[T]:
+        """Give the rows of all files; if one is bad, get fresh links and give all rows again."""
         if not poll.urls:
-            logger.warning("Report %s for %s is empty", report.id, report.window)
+            logger.warning(
+                "Report %s for %s has no files: its window is closed as empty",
+                *(report.id, report.window),
+            )
+            return
         for attempt in range(1, FETCHES + 1):
             try:
-                return tuple(self._fetch_file(url, report.window) for url in poll.urls)
-            except ClarityError as error:
+                yield from self._read_files(report, poll.urls)
+            except FileError as error:
                 if attempt == FETCHES:
-                    raise FileError(f"report {report.id} for {report.window}: {error}") from error
-                logger.warning("Report %s: %s; fetching it again", report.id, error)
+                    self._bad.append(report)
+                    raise
+                logger.warning("%s; fetching it again", error)
                 poll = self._poll(report)
-        raise AssertionError
+            else:
+                return
 
-    def _fetch_file(self, url: str, window: Window) -> T:
-        try:
-            return self._open_file(fetch_file(self._connection, url), window)
-        except ValueError as error:
-            raise FileError(str(error)) from error
+    def _read_files(self, report: Report, urls: tuple[str, ...]) -> Iterator[T]:
+        named = f"report {report.id} for {report.window}"
+        if not urls:
+            raise FileError(f"{named}: Clarity no longer says where its files are")
+        names = [f"{named}, file {number} of {len(urls)}" for number in range(1, len(urls) + 1)]
+        with ExitStack() as bodies:
+            opened = []
+            for name, url in zip(names, urls, strict=True):
+                with _blaming(name):
+                    body = bodies.enter_context(fetch_file(self._connection, url))
+                    opened.append(self._open_file(body, report.window))
+            for name, rows in zip(names, opened, strict=True):
+                with _blaming(name):
+                    yield from rows
+
+
+@contextmanager
+def _blaming(file: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClarityError, ValueError) as error:
+        raise FileError(f"{file}: {error}") from error
+
+
+class Progress:
+    """How it goes with the reports of one desk, for people."""
+
+    def __init__(self, now: datetime) -> None:
+        self.done = 0
+        self._began = now
+        self._since: dict[str, datetime] = {}
+
+    def begin(self, report: Report, now: datetime) -> None:
+        """Note that a report has been asked for, or taken up from an earlier run."""
+        self._since[report.id] = now
+
+    def seconds(self, report: Report, now: datetime) -> float:
+        """Tell for how long a report has been waited for."""
+        return (now - self._since[report.id]).total_seconds()
+
+    def forecast(self, left: int, now: datetime) -> str:
+        """Tell when those left will be done, if they go like those before."""
+        if not self.done:
+            return "no estimate of the end yet"
+        end = now + (now - self._began) / self.done * left
+        return f"the end at about {end:%Y-%m-%d %H:%M} UTC"
 
 
 def _report_id(reply: Reply) -> str:
@@ -303,7 +391,9 @@ def _poll(reply: Reply) -> Poll:
     status = document.get("reportStatus") if isinstance(document, dict) else None
     if not isinstance(status, str):
         raise TransientError("the reply is not a report's record")
-    urls = document.get("urls") or ()
+    urls = document.get("urls")
     if status != SUCCEEDED or not isinstance(urls, list):
         urls = ()
-    return Poll(status, one_line(str(document.get("message"))), tuple(map(str, urls)))
+    said = document.get("message")
+    message = "; ".join(map(str, said)) if isinstance(said, list) else str(said or "")
+    return Poll(status, f"Clarity says {one_line(message)!r}", tuple(map(str, urls)))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_clarity.api.errors import FileError, QuotaUsedUpError
 from tap_clarity.api.reports import Asked, Asking, Dropped, Event, Ready, Report, ReportDesk
-from tap_clarity.measurements.model import UnreadableError
-from tap_clarity.planning.quota import left_today, used_up
+from tap_clarity.instants import DAY, floor
+from tap_clarity.planning.bookmarks import ReportBookmark
+from tap_clarity.planning.quota import Spent, left_today, used_up
 from tap_clarity.streams.measurements import MeasurementStream, measurement_query
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from tap_clarity.instants import Window
     from tap_clarity.measurements.model import Measurement
     from tap_clarity.planning.bookmarks import State
-    from tap_clarity.planning.quota import Spent
     from tap_clarity.streams.base import Record
+
+KEPT = (
+    "its window stays open, and each run fetches it again until Clarity has forgotten the report, "
+    "then asks for a new one; if it stays bad, show Clarity's support this line"
+)
 
 
 class ReportingBookmark(Protocol):
@@ -88,13 +93,25 @@ class ReportingStream(MeasurementStream):
         except QuotaUsedUpError as error:
             self.bookmark.spent = used_up(self.run.clock.now().date())
             self.save(self.bookmark.to_state())
-            self.logger.warning("%s; the rest is asked for after 00:00 UTC", error)
-        if desk.building:
-            self.logger.warning(
-                "report_wait_timeout is over: %d reports are left to the next run", desk.left
-            )
+            self._say_when_it_goes_on(f"Clarity grants no more reports today ({error})")
 
-    def _act_on(self, event: Event[Iterator[Measurement]]) -> Iterator[Record]:
+    def say_put_off(self, reports: int) -> None:
+        """Say that today's quota is not enough for all reports."""
+        limit = self.run.settings.report_daily_limit
+        self._say_when_it_goes_on(f"report_daily_limit ({limit}) puts off reports: {reports}")
+
+    def _say_when_it_goes_on(self, why: str) -> None:
+        """Say it once in a run, however many streams are concerned."""
+        if self.run.quota_told:
+            return
+        self.run.quota_told = True
+        tomorrow = floor(self.run.clock.now(), DAY) + DAY
+        goes_on = f"they are asked for from {tomorrow:%Y-%m-%d %H:%M} UTC on, nothing is lost"
+        if not self.run.settings.report_daily_limit:
+            goes_on = "they wait until it is raised"
+        self.logger.warning("%s; %s", why, goes_on)
+
+    def _act_on(self, event: Event[Measurement]) -> Iterator[Record]:
         bookmark = self.bookmark
         match event:
             case Asking():
@@ -103,22 +120,16 @@ class ReportingStream(MeasurementStream):
                 self.on_asked(report.window)
             case Dropped(report):
                 self.on_dropped(report.window)
-            case Ready(report, files):
-                yield from self._rows(report, files)
-                bookmark.building.remove(report)
-                self.on_delivered(report.window)
+            case Ready(report, rows):
+                try:
+                    yield from self.to_records(rows)
+                except FileError as error:
+                    self.fail(FileError(f"{error}; {KEPT}"))
+                else:
+                    bookmark.building.remove(report)
+                    self.on_delivered(report.window)
 
-    def _rows(self, report: Report, files: tuple[Iterator[Measurement], ...]) -> Iterator[Record]:
-        for number, measurements in enumerate(files, start=1):
-            try:
-                yield from self.to_records(measurements)
-            except UnreadableError as error:
-                raise FileError(
-                    f"report {report.id} for {report.window}, file {number} of {len(files)}, "
-                    f"{error}: the window stays open, and the next run fetches the file again"
-                ) from error
-
-    def _desk(self, choice: dict[str, Any]) -> ReportDesk[Iterator[Measurement]]:
+    def _desk(self, choice: dict[str, Any]) -> ReportDesk[Measurement]:
         settings = self.run.settings
         query = measurement_query(settings) | choice
         query |= {"report": self.report, "metricLabelStyle": "canonical"}
@@ -137,13 +148,16 @@ class ReportingStream(MeasurementStream):
 
 
 def requests_left(tap: Tap, now: datetime) -> int:
-    """Give how many report requests today's quota still has, over all selected streams."""
-    streams = [
-        stream
-        for stream in tap.streams.values()
-        if isinstance(stream, ReportingStream) and stream.selected
-    ]
-    if not streams:
-        return 0
+    """Give how many report requests today's quota still has, over all streams."""
+    streams = [stream for stream in tap.streams.values() if isinstance(stream, ReportingStream)]
     limit = streams[0].run.settings.report_daily_limit
-    return left_today((stream.bookmark.spent for stream in streams), limit, now.date())
+    return left_today(map(_spent_by, streams), limit, now.date())
+
+
+def _spent_by(stream: ReportingStream) -> Spent:
+    if stream.selected:
+        return stream.bookmark.spent
+    try:  # what it spent before it was deselected
+        return ReportBookmark.from_state(stream.stream_state).spent
+    except ValueError:
+        return Spent()

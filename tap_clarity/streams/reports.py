@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_clarity.instants import DAY, floor, format_instant
 from tap_clarity.planning.bookmarks import ReportBookmark, fingerprint
-from tap_clarity.planning.due import Due, Scope, allot, slot_of
+from tap_clarity.planning.due import Scope, allot, slot_of
 from tap_clarity.planning.forecast import Standing
 from tap_clarity.planning.windows import merged
 from tap_clarity.streams.measurements import datasource_choice, measurement_query
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_clarity.instants import Window
+    from tap_clarity.planning.due import Due
     from tap_clarity.streams.base import Record
 
 DAYS_OF_HISTORY = 30
@@ -33,8 +34,8 @@ class ReportStream(ReportingStream):
 
     advances_by = "windows in state"
     _restarted = False
-    _due = Due()
     _slot: datetime | None = None
+    _head: Window | None = None
 
     @property
     @abstractmethod
@@ -83,32 +84,42 @@ class ReportStream(ReportingStream):
         now = self.run.clock.now()
         dues = {s.name: s.standing(now).due(now) for s in selected_reports(self._tap)}
         left = requests_left(self._tap, now)
-        wanted = allot(dues, left)[self.name]
-        self._due, self._slot = dues[self.name], slot_of(now, self.standing(now).scope.interval)
-        self._announce(len(wanted), now)
-        yield from self.reported_records(wanted, left, choice)
+        shares = allot(dues, left)
+        due, share = dues[self.name], shares[self.name]
+        self._slot = slot_of(now, self.standing(now).scope.interval)
+        self._head = due.head[-1] if due.head else None
+        self._announce(due, len(share), now)
+        put_off = sum(map(len, dues.values())) - sum(map(len, shares.values()))
+        if put_off:
+            self.say_put_off(put_off)
+        yield from self.reported_records(share, left, choice)
 
     def on_asked(self, window: Window) -> None:
-        if self._due.head and window == self._due.head[-1]:
+        if window == self._head:
             self.bookmark.head_slot = self._slot
 
-    def on_dropped(self, window: Window) -> None:  # noqa: ARG002
-        self.bookmark.head_slot = None  # so that new data is not skipped until the next slot
+    def on_dropped(self, window: Window) -> None:
+        known = [*self.bookmark.covered, *(window for _, window in self.bookmark.building)]
+        if all(other.end < window.end for other in known):
+            # It was the newest data: unless it is had now, do not wait for the next slot.
+            self.bookmark.head_slot = None
+            self._head = self._head or window
 
     def on_delivered(self, window: Window) -> None:
         self.bookmark.covered = merged([*self.bookmark.covered, window])
 
-    def _announce(self, asked: int, now: datetime) -> None:
-        due, building = len(self._due), len(self.bookmark.building)
+    def _announce(self, due: Due, asked: int, now: datetime) -> None:
         if self._restarted:
             self.logger.warning(
                 "%s: settings of its query have changed; it starts again from %s, for %d reports",
-                *(self.name, format_instant(self.standing(now).scope.start), due),
+                *(self.name, format_instant(self.standing(now).scope.start), len(due)),
             )
+        building = len(self.bookmark.building)
         if due or building:
             self.logger.info(
-                "%s: reports to ask for: %d, being built: %d, put off by the quota: %d",
-                *(self.name, asked, building, due - asked),
+                "%s: reports due: %d (new data %d, the past %d), asked for in this run: %d, "
+                "taken up from earlier runs: %d",
+                *(self.name, len(due), len(due.head), len(due.backfill), asked, building),
             )
         else:
             self.logger.info("%s: no report is due", self.name)

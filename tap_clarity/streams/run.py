@@ -31,6 +31,7 @@ class Run:
         user_agent: How to call ourselves.
         emit_state: Writes a STATE message now, if the state has changed.
         failed: Names of the streams that have failed.
+        quota_told: Whether it has been said when reports are asked for again.
     """
 
     settings: Settings
@@ -38,6 +39,7 @@ class Run:
     user_agent: str
     emit_state: Callable[[], None]
     failed: set[str] = field(default_factory=set)
+    quota_told: bool = False
 
     @cached_property
     def connection(self) -> Connection:
