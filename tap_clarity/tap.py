@@ -39,7 +39,7 @@ from tap_clarity.streams.reports import (
     DatasourceMeasurements,
     NodeMeasurements,
     ReferenceSiteMeasurements,
-    selected_reports,
+    ReportStream,
 )
 from tap_clarity.streams.run import Run
 from tap_clarity.writer import LineWriter, Stopped
@@ -179,19 +179,19 @@ class TapClarity(Tap):
     def plan(self) -> Iterator[str]:
         """Write down what the next run would do."""
         now = self.clock.now()
-        reports = selected_reports(self)
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        reports = [stream for stream in selected if isinstance(stream, ReportStream)]
+        recents = [stream for stream in selected if isinstance(stream, RecentMeasurements)]
         outlook = Outlook(
             now=now,
-            recent=next(
-                (
-                    stream.next_step(now)
-                    for stream in self.streams.values()
-                    if isinstance(stream, RecentMeasurements) and stream.selected
-                ),
-                None,
-            ),
+            recent=recents[0].next_step(now) if recents else None,
+            gaps=recents[0].gaps(now) if recents else (),
             standings={stream.name: stream.standing(now) for stream in reports},
-            building={stream.name: len(stream.bookmark.building) for stream in reports},
+            building={
+                stream.name: [window for _, window in stream.bookmark.building]
+                for stream in (*recents, *reports)
+            },
+            restarted=[stream.name for stream in reports if stream.is_restarted],
             left=requests_left(self, now),
             daily_limit=self.run.settings.report_daily_limit,
         )

@@ -47,7 +47,7 @@ class Standing:
 
 
 def backfill_ends_on(
-    standings: Mapping[str, Standing], left: int, daily_limit: int, now: datetime
+    standings: Mapping[str, Standing], left: int, daily_limit: int, now: datetime, gaps: int = 0
 ) -> date | None:
     """Give the day on which the last window of the past is asked for.
 
@@ -56,6 +56,7 @@ def backfill_ends_on(
         left: How many report requests are left today.
         daily_limit: How many there are on every other day.
         now: The present instant.
+        gaps: How many requests go before all others, for holes in the recent measurements.
 
     Returns:
         The day, today if nothing is missing; None if new data takes up all the requests.
@@ -64,6 +65,8 @@ def backfill_ends_on(
     shortest, patience_ends = None, now + STANDSTILL
     step = min(DAY, *(standing.scope.interval for standing in standings.values()))
     while now < patience_ends:
+        filled = min(gaps, left)
+        gaps, left = gaps - filled, left - filled
         dues = {name: standing.due(now) for name, standing in standings.items()}
         asked = allot(dues, left)
         if sum(map(len, asked.values())) == sum(map(len, dues.values())):

@@ -75,6 +75,16 @@ class RecentMeasurements(ReportingStream):
         """Say how to go on."""
         return next_step(self._known(), self.run.settings.frequency, now)
 
+    def gaps(self, now: datetime) -> list[Window]:
+        """Give the windows of the reports that would fill the holes, but for those being built."""
+        step, settings = self.next_step(now), self.run.settings
+        if not settings.recover_gaps:
+            return []
+        found = [step.hole] if isinstance(step, AskCache) and step.hole else []
+        building = [window for _, window in self.bookmark.building]
+        holes = merged([*self.bookmark.holes, *found])
+        return windows_of(holes, building, settings.report_window_days)
+
     def _known(self) -> Known:
         bookmark = self.bookmark
         return Known(
@@ -118,8 +128,9 @@ class RecentMeasurements(ReportingStream):
         if not settings.recover_gaps or not (bookmark.holes or bookmark.building):
             return
         left = requests_left(self._tap, now)
-        building = [window for _, window in bookmark.building]
-        wanted = windows_of(bookmark.holes, building, settings.report_window_days)
+        wanted = self.gaps(now)
+        if len(wanted) > left:
+            self.say_put_off(len(wanted) - left)
         yield from self.reported_records(wanted[:left], left, self.choice())
         if bookmark.holes:
             self.logger.warning("%s: %d holes wait for a later run", self.name, len(bookmark.holes))

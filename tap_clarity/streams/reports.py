@@ -33,7 +33,8 @@ class ReportStream(ReportingStream):
     """The history, covered window by window."""
 
     advances_by = "windows in state"
-    _restarted = False
+    is_restarted = False
+    """Whether the state is one of another query."""
     _slot: datetime | None = None
     _head: Window | None = None
 
@@ -55,7 +56,7 @@ class ReportStream(ReportingStream):
             )
             bookmark = ReportBookmark()
         if bookmark.fingerprint not in {None, mark}:
-            self._restarted = True
+            self.is_restarted = True
             bookmark = ReportBookmark(start=bookmark.start, spent=bookmark.spent)
         bookmark.fingerprint = mark
         return bookmark
@@ -109,7 +110,7 @@ class ReportStream(ReportingStream):
         self.bookmark.covered = merged([*self.bookmark.covered, window])
 
     def _announce(self, due: Due, asked: int, now: datetime) -> None:
-        if self._restarted:
+        if self.is_restarted:
             self.logger.warning(
                 "%s: settings of its query have changed; it starts again from %s, for %d reports",
                 *(self.name, format_instant(self.standing(now).scope.start), len(due)),
