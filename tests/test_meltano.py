@@ -1,0 +1,224 @@
+"""Real Meltano runs of the user's project: what DuckDB holds is the sandbox's truth."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tap_clarity.sandbox import Sandbox
+from tests.conftest import NOW
+from tests.meltano_project import MELTANO_YML, Project
+from tests.tapping import calls, expected_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tests.meltano_project import Done
+    from tests.tapping import Key, Record
+
+pytestmark = pytest.mark.skipif(
+    not find_spec("meltano") or not find_spec("duckdb"),
+    reason="Meltano and the loader's DuckDB are not there for this Python",
+)
+
+START = datetime(2026, 3, 6, tzinfo=UTC)
+FIRST_RUN = datetime.fromisoformat(NOW)
+LOOKBACK = datetime(2026, 3, 7, tzinfo=UTC)
+"""Where the report of the next day begins: midnight, three days before what is covered."""
+REPORT_TAKES = timedelta(seconds=20)
+CACHE = timedelta(hours=48)
+QUERY = "/v2/recent-datasource-measurements-query"
+CONTINUATION = "/v2/recent-datasource-measurements-continuation"
+REPORT = "/v2/report-requests"
+# Clarity delivers these only where metric_select names them.
+ON_REQUEST = {"pm10ConcMassNowcast", "pm10ConcMassNowcastUsEpaAqi"}
+
+
+def load(project: Project, sandbox: Sandbox, *options: str) -> Done:
+    return project.run(sandbox, *options, start_date=f"{START:%Y-%m-%d}")
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """The project after its first load, made once for all workers; tests go on with copies."""
+    folder = tmp_path_factory.getbasetemp()
+    root = (folder if worker_id == "master" else folder.parent) / "meltano"
+    with root.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "log").exists():
+            project = Project.create(root)
+            project.meltano("install", "target-duckdb").check()
+            # As the fixture `sandbox`, which lives for one test only.
+            with Sandbox(seed=1, datasources=8, now=NOW, frozen=True) as sandbox:
+                (root / "log").write_text(load(project, sandbox).check().log)
+    return Project(root)
+
+
+@pytest.fixture
+def project(loaded: Project, tmp_path: Path) -> Project:
+    return loaded.copy(tmp_path / "project")
+
+
+def hourly(sandbox: Sandbox, start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
+    """Tell the hours of [start, end) as they were told at an instant, by key."""
+    truth = sandbox.world.truth("hour", start, end, as_of)
+    return expected_records(each for each in truth if each.metric not in ON_REQUEST)
+
+
+def dictionary() -> Iterable[Record]:
+    table = resources.files("tap_clarity.measurements") / "metrics.csv"
+    with table.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            calibrated = json.loads(row["cloud_calibrated"] or "null")
+            known = {name: value or None for name, value in row.items()}
+            yield known | {"cloud_calibrated": calibrated}
+
+
+def metadata(sandbox: Sandbox, stream: str, columns: Iterable[str]) -> Iterable[Record]:
+    """Tell a resource with the columns of its table; what has none is kept beside."""
+    known = dict.fromkeys(columns)
+    for told in sandbox.world.resource(stream, sandbox.clock.now()):
+        beside = {name: value for name, value in told.items() if name not in known}
+        fitting = {name: value for name, value in told.items() if name in known}
+        yield known | fitting | {"additional_fields": beside or None}
+
+
+def check_same(found: Iterable[Record], wanted: Iterable[Record]) -> None:
+    """Compare tables of many rows, whatever their order; a failure shows a few."""
+    there, right = ([_line(row) for row in table] for table in (found, wanted))
+    assert right, "nothing to compare with"
+    assert sorted(set(right) - set(there))[:3] == [], "missing"
+    assert sorted(set(there) - set(right))[:3] == [], "not true"
+    assert len(there) == len(right)
+
+
+def _line(row: Record) -> str:
+    # DuckDB's numbers are floats, all of them.
+    plain = {name: float(value) if type(value) is int else value for name, value in row.items()}
+    return json.dumps(plain, sort_keys=True)
+
+
+def test_the_first_load_holds_the_truth_row_for_row(loaded: Project, sandbox: Sandbox) -> None:
+    tables = loaded.tables()
+    (tap,) = yaml.safe_load(MELTANO_YML.read_text())["plugins"]["extractors"]
+    assert {f"{name}.*" for name in tables} == {each for each in tap["select"] if each[0] != "!"}
+    recent = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    check_same(tables.pop("recent_measurements"), recent.values())
+    report = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
+    check_same(tables.pop("datasource_measurements"), report.values())
+    check_same(tables.pop("metrics"), dictionary())
+    for name, rows in tables.items():
+        check_same(rows, metadata(sandbox, name, rows[0]))
+
+
+def test_a_good_run_raises_no_alarm(loaded: Project, sandbox: Sandbox) -> None:
+    log = (loaded.root / "log").read_text()
+    assert "Beginning sync of 'datasource_measurements'" in log
+    for alarm in ("Warning", "WARNING", "ERROR", "Traceback", sandbox.api_key):
+        assert alarm not in log
+
+
+def test_an_hour_later_it_asks_once_for_what_is_new(project: Project, sandbox: Sandbox) -> None:
+    before = project.tables()
+    sandbox.clock.advance(3600)
+    load(project, sandbox).check()
+    assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
+    after = project.tables()
+    # Late points are new; what has been told already is not told again.
+    now = sandbox.clock.now()
+    told = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    assert len(told) == len(before["recent_measurements"])
+    recent = hourly(sandbox, FIRST_RUN - CACHE, now, now) | told
+    assert len(recent) > len(told)
+    check_same(after.pop("recent_measurements"), recent.values())
+    for name in ("datasource_measurements", "metrics"):
+        check_same(after.pop(name), before[name])
+    for name, rows in after.items():
+        check_same(rows, metadata(sandbox, name, rows[0]))
+
+
+def test_the_next_day_it_reads_the_last_days_again(project: Project, sandbox: Sandbox) -> None:
+    sandbox.clock.advance(24 * 3600)
+    load(project, sandbox).check()
+    (report,) = calls(sandbox, "POST", REPORT)
+    assert report["body"]["startTime"] == "2026-03-07T00:00:00.000Z"
+    first = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
+    tomorrow = FIRST_RUN + timedelta(days=1)
+    second = hourly(sandbox, LOOKBACK, tomorrow, tomorrow + REPORT_TAKES)
+    assert any(first[key] != second[key] for key in first.keys() & second.keys())
+    check_same(project.tables()["datasource_measurements"], (first | second).values())
+
+
+def test_after_an_outage_the_next_run_goes_on(project: Project, sandbox: Sandbox) -> None:
+    sandbox.clock.advance(24 * 3600)
+    tomorrow = sandbox.clock.now()
+    sandbox.faults.order("status", path=f"{REPORT}/*", times=None, status=503)
+    done = load(project, sandbox)
+    assert done.status == 1
+    assert "datasource_measurements: GET /v2/report-requests" in done.log
+    assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORT]
+    sandbox.faults.clear()
+    sandbox.requests.clear()
+    load(project, sandbox).check()
+    assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
+    first = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
+    second = hourly(sandbox, LOOKBACK, tomorrow, tomorrow + REPORT_TAKES)
+    check_same(project.tables()["datasource_measurements"], (first | second).values())
+
+
+def test_a_full_refresh_begins_anew(project: Project, sandbox: Sandbox) -> None:
+    sandbox.clock.advance(3600)
+    now = sandbox.clock.now()
+    load(project, sandbox, "--full-refresh").check()
+    assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORT]
+    bookmarks = project.state()["bookmarks"]
+    recent = bookmarks["recent_measurements"]
+    assert recent["continuation_token"]
+    assert (recent["token_issued_at"], recent["holes"]) == ("2026-03-10T10:20Z", [])
+    reports = bookmarks["datasource_measurements"]
+    assert reports["covered"] == [["2026-03-06T00:00Z", "2026-03-10T10:00Z"]]
+    assert (reports["reports"], reports["requests"]) == ([], 1)
+    tables = project.tables()
+    again = hourly(sandbox, START, now, now + REPORT_TAKES)
+    check_same(tables["datasource_measurements"], again.values())
+    told = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    check_same(
+        tables["recent_measurements"], (told | hourly(sandbox, now - CACHE, now, now)).values()
+    )
+
+
+def test_meltano_finds_the_configuration_good_without_a_report(
+    project: Project, sandbox: Sandbox
+) -> None:
+    done = project.meltano("config", "test", "tap-clarity", sandbox=sandbox).check()
+    assert "Plugin configuration is valid" in done.output
+    assert [*calls(sandbox, "GET", "/v2/datasources")]
+    assert not [*calls(sandbox, "POST", REPORT)]
+
+
+def test_meltano_finds_a_wrong_key_at_once(project: Project, sandbox: Sandbox) -> None:
+    done = project.meltano("config", "test", "tap-clarity", sandbox=sandbox, api_key="another")
+    assert done.status == 1
+    assert "check the setting api_key" in done.log
+
+
+def test_meltano_discovers_without_key_or_network(project: Project) -> None:
+    done = project.meltano("invoke", "tap-clarity", "--discover").check()
+    streams = {stream["tap_stream_id"] for stream in json.loads(done.output)["streams"]}
+    assert streams >= {"datasources", "metrics", "recent_measurements", "datasource_measurements"}
+
+
+def test_meltano_passes_the_tap_s_own_description_on(project: Project) -> None:
+    done = project.meltano("invoke", "tap-clarity", "--about", "--format=json").check()
+    about = json.loads(done.output)
+    assert about["name"] == "tap-clarity"
+    assert {"api_key", "org", "start_date"} <= about["settings"]["properties"].keys()
