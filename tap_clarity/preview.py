@@ -70,7 +70,7 @@ def preview(outlook: Outlook) -> Iterator[str]:
     gaps = outlook.gaps[: outlook.left]
     shares = {RECENT: gaps} | allot(dues, outlook.left - len(gaps))
     rows = [row for name in outlook.building for row in _rows(name, outlook, dues, shares[name])]
-    yield f"The next run, as of {outlook.now:%Y-%m-%d %H:%M} UTC (the plan asks Clarity for nothing):"
+    yield f"The next run, as of {outlook.now:%Y-%m-%d %H:%M} UTC (nothing has been asked for):"
     yield ""
     if not outlook.building:
         yield "No measurement stream is selected."
