@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import RecordMessage, SchemaMessage
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter, SingerMessageType
+from singer_sdk.singerlib.encoding.simple import Message, SchemaMessage
 from singer_sdk.singerlib.json import serialize_json
-
-if TYPE_CHECKING:
-    from singer_sdk.singerlib.encoding.simple import Message
 
 STANDARD_OUTPUT = 1
 BUFFER = 1 << 16
@@ -43,7 +40,17 @@ class OutputLost(Ended):
         return f"standard output: {self._reason}; see what the loader says"
 
 
-class LineWriter(GenericSingerWriter[bytes, "Message"]):
+@dataclass(slots=True)
+class RecordLines(Message):
+    """Many RECORD messages, written out already, each with its line break."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        self.type = SingerMessageType.RECORD
+
+
+class LineWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages as lines that a signal cannot cut in two.
 
     It has a buffer of its own on the file descriptor: with PYTHONUNBUFFERED=1 that of sys.stdout is
@@ -59,6 +66,8 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
         self._deferred: int | None = None
 
     def serialize_message(self, message: Message) -> bytes:
+        if isinstance(message, RecordLines):
+            return message.text.encode()
         return serialize_json(message.to_dict()).encode() + b"\n"
 
     def write_message(self, message: Message) -> None:
@@ -74,7 +83,7 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             if self._schemas.get(message.stream) == line:
                 return
             self._schemas[message.stream] = line
-        self._send(line, flush=not isinstance(message, RecordMessage))
+        self._send(line, flush=message.type is not SingerMessageType.RECORD)
 
     def flush(self) -> None:
         """Send off what is in the buffer; raises as `write_message` does."""

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from tap_clarity.instants import parse_instant
 from tap_clarity.measurements.model import (
@@ -20,7 +20,7 @@ from tap_clarity.measurements.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from tap_clarity.measurements.model import Expected
@@ -51,6 +51,7 @@ ATTRIBUTES = {
 }
 
 logger = logging.getLogger("tap-clarity.measurements")
+T = TypeVar("T")
 
 
 class MetricColumns(NamedTuple):
@@ -89,6 +90,11 @@ class Header:
         known = {name for accepted in spellings.values() for name in accepted}
         self._warn(name for name in names if "." not in name and _folded(name) not in known)
 
+    def places(self, *fields: str) -> list[int]:
+        """Give where these fields stand, without those that do not."""
+        places = (self._places[field] for field in fields)
+        return [place for place in places if place is not None]
+
     def cell(self, row: Sequence[str], field: str) -> str:
         """Give a cell's text; empty if there is no such column."""
         place = self._places[field]
@@ -101,12 +107,51 @@ class Header:
             logger.warning("Columns that the tap does not know are left out: %s", names[:10])
 
 
-def read_csv(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
-    """Read measurements from unzipped CSV; the header is read at once, the rows on demand.
+class Table:
+    """The rows of a wide file or reply, as text; its header is read, its rows are not yet."""
+
+    def __init__(self, header: Header, rows: Iterator[list[str]], expected: Expected) -> None:
+        self.header = header
+        self.rows = rows
+        self.expected = expected
+
+    def __iter__(self) -> Iterator[Measurement]:
+        """Read measurements, and prove each one before it is given.
+
+        Raises:
+            UnreadableError: For the first row that is not what was asked for.
+        """
+        order = Order()
+
+        def read(row: list[str]) -> Measurement:
+            measurement = read_row(row, self.header, self.expected)
+            if self.expected.window:
+                order.prove(measurement.time, measurement.id)
+            return measurement
+
+        return self.each(read)
+
+    def each(self, read: Callable[[list[str]], T]) -> Iterator[T]:
+        """Give what `read` makes of each row; it raises ValueError for one that is wrong.
+
+        Raises:
+            UnreadableError: For the first row that is wrong, with its number.
+        """
+        number = 2
+        try:
+            for row in self.rows:
+                if row:
+                    yield read(row)
+                number += 1
+        except (csv.Error, *GARBAGE) as error:
+            raise UnreadableError(f"row {number}: {error}") from error
+
+
+def read_csv(content: BinaryIO, expected: Expected) -> Table:
+    """Open unzipped CSV of measurements.
 
     Raises:
-        UnreadableError: If the header is not that of measurements; on demand, for the first row
-            that is not what was asked for.
+        UnreadableError: If the header is not that of measurements.
     """
     lines = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
     rows = csv.reader(map(_without_nul, lines), strict=True)
@@ -114,8 +159,7 @@ def read_csv(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
         names = [name.strip() for name in next(rows, ())]
     except (csv.Error, ValueError) as error:
         raise UnreadableError("not a CSV file of measurements") from error
-    header = Header(names, expected)
-    return read_rows(rows, header, expected)
+    return Table(Header(names, expected), rows, expected)
 
 
 def _without_nul(line: str) -> str:
@@ -124,29 +168,7 @@ def _without_nul(line: str) -> str:
     return line
 
 
-def read_rows(
-    rows: Iterator[list[str]], header: Header, expected: Expected
-) -> Iterator[Measurement]:
-    """Read measurements from rows of text, and prove each one before it is given.
-
-    Raises:
-        UnreadableError: For the first row that is not what was asked for.
-    """
-    order = _Order()
-    number = 2
-    try:
-        for row in rows:
-            if row:
-                measurement = _measurement(row, header, expected)
-                if expected.window:
-                    order.prove(measurement)
-                yield measurement
-            number += 1
-    except (csv.Error, *GARBAGE) as error:
-        raise UnreadableError(f"row {number}: {error}") from error
-
-
-class _Order:
+class Order:
     """Proves that no key comes twice in a file.
 
     Reports are ordered by time, oldest or newest first. So the ids of one time are all that has to
@@ -158,17 +180,17 @@ class _Order:
         self._ids: set[str] = set()
         self._rising: bool | None = None
 
-    def prove(self, measurement: Measurement) -> None:
-        """Take in the next measurement.
+    def prove(self, time: datetime, id_: str) -> None:
+        """Take in the key of the next row.
 
         Raises:
             ValueError: If its key has been there, or the times do not go one way.
         """
-        if measurement.time != self._time:
-            self._turn_to(measurement.time)
-        if measurement.id in self._ids:
+        if time != self._time:
+            self._turn_to(time)
+        if id_ in self._ids:
             raise ValueError("the id and time of an earlier row again")
-        self._ids.add(measurement.id)
+        self._ids.add(id_)
 
     def _turn_to(self, time: datetime) -> None:
         if self._time is not None:
@@ -180,7 +202,12 @@ class _Order:
         self._ids.clear()
 
 
-def _measurement(row: list[str], header: Header, expected: Expected) -> Measurement:
+def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
+    """Read one row.
+
+    Raises:
+        ValueError: If it is not what was asked for.
+    """
     if len(row) != header.width:
         raise UnreadableError(f"{len(row)} cells where the header has {header.width}")
     id_ = header.cell(row, "id")

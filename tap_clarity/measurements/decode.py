@@ -9,7 +9,7 @@ from tap_clarity.measurements.json_long import read_json_long
 from tap_clarity.measurements.model import UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from tap_clarity.measurements.model import Expected, Measurement
 
@@ -17,7 +17,7 @@ PARQUET = b"PAR1"
 PEEK = 64
 
 
-def read_measurements(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
+def read_measurements(content: BinaryIO, expected: Expected) -> Iterable[Measurement]:
     """Read measurements from a seekable, unzipped reply or file; its header is read at once.
 
     Raises:

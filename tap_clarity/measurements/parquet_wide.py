@@ -6,18 +6,18 @@ import json
 from datetime import date
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tap_clarity.measurements.csv_wide import Header, read_rows
+from tap_clarity.measurements.csv_wide import Header, Table
 from tap_clarity.measurements.model import UnreadableError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_clarity.measurements.model import Expected, Measurement
+    from tap_clarity.measurements.model import Expected
 
 ROWS_AT_ONCE = 1000
 
 
-def read_parquet(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
+def read_parquet(content: BinaryIO, expected: Expected) -> Table:
     """Read measurements from Parquet; the footer is read at once, the rows on demand.
 
     The types of Clarity's Parquet are not documented, so each cell goes the way of CSV's text.
@@ -37,7 +37,7 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Iterator[Measurement]
         names = file.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error
-    return read_rows(_text_rows(file), Header(names, expected), expected)
+    return Table(Header(names, expected), _text_rows(file), expected)
 
 
 def _text_rows(file: Any) -> Iterator[list[str]]:  # noqa: ANN401

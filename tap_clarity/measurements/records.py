@@ -21,7 +21,7 @@ def long_records(
 ) -> Iterator[Record]:
     """Write one record per metric that exists."""
     for measurement in measurements:
-        shared = _shared(measurement, org, expected)
+        shared = shared_fields(measurement, org, expected)
         for reading in measurement.readings:
             if reading.exists:
                 yield shared | reading._asdict()
@@ -32,7 +32,7 @@ def wide_records(
 ) -> Iterator[Record]:
     """Write one record per measurement; `columns` maps the known metrics to their columns."""
     for measurement in measurements:
-        record = _shared(measurement, org, expected)
+        record = shared_fields(measurement, org, expected)
         others: Record = {}
         for reading in measurement.readings:
             if not reading.exists:
@@ -47,7 +47,8 @@ def wide_records(
         yield record
 
 
-def _shared(measurement: Measurement, org: str, expected: Expected) -> Record:
+def shared_fields(measurement: Measurement, org: str, expected: Expected) -> Record:
+    """Write what all records of a measurement share; the times come last."""
     end = measurement.period_end
     return {
         "org": org,
@@ -55,8 +56,8 @@ def _shared(measurement: Measurement, org: str, expected: Expected) -> Record:
         "source_id": measurement.source_id,
         "source_type": measurement.source_type,
         "output_frequency": expected.frequency.name,
-        "time": format_instant(measurement.time),
-        "period_end": None if end is None else format_instant(end),
         "latitude": measurement.latitude,
         "longitude": measurement.longitude,
+        "time": format_instant(measurement.time),
+        "period_end": None if end is None else format_instant(end),
     }

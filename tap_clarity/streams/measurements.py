@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from singer_sdk import metrics
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
 
 from tap_clarity.api.bodies import unzipped
+from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.decode import read_measurements
+from tap_clarity.measurements.lines import Envelope, Lines, record_lines
 from tap_clarity.measurements.model import Expected
 from tap_clarity.measurements.records import long_records, wide_records
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
 from tap_clarity.streams.base import ClarityStream, Record
+from tap_clarity.writer import LineWriter, RecordLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk import Tap
     from singer_sdk.singerlib import Catalog
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from tap_clarity.planning.bookmarks import State
     from tap_clarity.settings import Settings
     from tap_clarity.streams.run import Run
+
+Piece = Record | Lines
+"""Records, one by one or as lines written out already."""
 
 
 def measurement_query(settings: Settings) -> dict[str, Any]:
@@ -81,29 +89,66 @@ class MeasurementStream(ClarityStream):
                 raise ConfigValidationError(message, errors=[message], schema={})
         super().apply_catalog(catalog)
 
-    @property
-    def expected(self) -> Expected:
-        """What a reply has to keep to, whenever its times are."""
-        return Expected(self.id_field, self.run.settings.frequency)
+    def open_measurements(self, body: BinaryIO, window: Window | None = None) -> Iterator[Piece]:
+        """Open a reply or file.
 
-    def open_measurements(
-        self, body: BinaryIO, window: Window | None = None
-    ) -> Iterator[Measurement]:
-        """Open a reply or file; raises ValueError if it is not one of measurements."""
+        Raises:
+            ValueError: If it is not one of measurements; on demand, for the first row that is not
+                what was asked for.
+        """
         expected = Expected(self.id_field, self.run.settings.frequency, window)
         try:
-            return _closing(body, read_measurements(unzipped(body), expected))
+            measurements = read_measurements(unzipped(body), expected)
         except ValueError:
             body.close()
             raise
+        if isinstance(measurements, Table) and self._may_write_lines:
+            return _closing(body, record_lines(measurements, self._envelope()))
+        return _closing(body, self._to_records(measurements))
 
-    def to_records(self, measurements: Iterator[Measurement]) -> Iterator[Record]:
-        """Write measurements as records of the layout that was asked for."""
+    def emit(self, pieces: Iterable[Piece]) -> Iterator[Record]:
+        """Write what is lines already, and hand the records to the SDK."""
+        for piece in pieces:
+            if isinstance(piece, Lines):
+                self._tap.write_message(RecordLines(piece.text))
+                self._counter.increment(piece.records)
+            else:
+                yield piece
+
+    def get_record_counter(
+        self, *, endpoint: str | None = None, log_interval: float = metrics.DEFAULT_LOG_INTERVAL
+    ) -> metrics.Counter:
+        self._counter = super().get_record_counter(endpoint=endpoint, log_interval=log_interval)
+        return self._counter
+
+    def _to_records(self, measurements: Iterable[Measurement]) -> Iterator[Record]:
         settings = self.run.settings
+        expected = Expected(self.id_field, settings.frequency)
         if settings.measurement_layout == "long":
-            return long_records(measurements, settings.org, self.expected)
+            return long_records(measurements, settings.org, expected)
         columns = wide_columns(settings.frequency.name)
-        return wide_records(measurements, settings.org, self.expected, columns)
+        return wide_records(measurements, settings.org, expected, columns)
+
+    def _envelope(self) -> Envelope:
+        return Envelope(
+            stream=self.name,
+            org=self.run.settings.org,
+            time_extracted=self.run.clock.now().isoformat(),
+            to_records=self._to_records,
+        )
+
+    @property
+    def _may_write_lines(self) -> bool:
+        """Whether the SDK's own path would do nothing to a record but write it."""
+        (first, *more) = self.stream_maps
+        return (
+            isinstance(first, SameRecordTransform)
+            and not more
+            and not first.flattening_enabled
+            and self.ABORT_AT_RECORD_COUNT is None
+            and all(self.mask["properties", name] for name in self.schema["properties"])
+            and isinstance(self._tap.message_writer, LineWriter)
+        )
 
     def save(self, state: State) -> None:
         """Replace the stream's state, in one step, and write it out."""
@@ -111,6 +156,6 @@ class MeasurementStream(ClarityStream):
         self.run.emit_state()
 
 
-def _closing(body: BinaryIO, measurements: Iterator[Measurement]) -> Iterator[Measurement]:
+def _closing(body: BinaryIO, pieces: Iterable[Piece]) -> Iterator[Piece]:
     with body:
-        yield from measurements
+        yield from pieces

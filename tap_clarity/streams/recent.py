@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_clarity.instants import Window
-    from tap_clarity.measurements.model import Measurement
     from tap_clarity.streams.base import Record
+    from tap_clarity.streams.measurements import Piece
 
 
 class RecentMeasurements(ReportingStream):
@@ -39,7 +39,7 @@ class RecentMeasurements(ReportingStream):
         now = self.run.clock.now()
         reply = self._ask(now)
         try:
-            yield from self.to_records(reply.measurements)
+            yield from self.emit(reply.measurements)
         except UnreadableError as error:
             raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
         if reply.token is None:
@@ -100,7 +100,7 @@ class RecentMeasurements(ReportingStream):
         holes = self.bookmark.holes
         self.bookmark.holes = [left for hole in holes for left in without(hole, [window])]
 
-    def _ask(self, now: datetime) -> RecentReply[Iterator[Measurement]]:
+    def _ask(self, now: datetime) -> RecentReply[Iterator[Piece]]:
         connection, settings = self.run.connection, self.run.settings
         step = self.next_step(now)
         if isinstance(step, GoOn):

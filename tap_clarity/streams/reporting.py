@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
 
     from tap_clarity.instants import Window
-    from tap_clarity.measurements.model import Measurement
     from tap_clarity.planning.bookmarks import State
     from tap_clarity.streams.base import Record
+    from tap_clarity.streams.measurements import Piece
 
 KEPT = (
     "its window stays open, and each run fetches it again until Clarity has forgotten the report, "
@@ -111,7 +111,7 @@ class ReportingStream(MeasurementStream):
             goes_on = "they wait until it is raised"
         self.logger.warning("%s; %s", why, goes_on)
 
-    def _act_on(self, event: Event[Measurement]) -> Iterator[Record]:
+    def _act_on(self, event: Event[Piece]) -> Iterator[Record]:
         bookmark = self.bookmark
         match event:
             case Asking():
@@ -122,14 +122,14 @@ class ReportingStream(MeasurementStream):
                 self.on_dropped(report.window)
             case Ready(report, rows):
                 try:
-                    yield from self.to_records(rows)
+                    yield from self.emit(rows)
                 except FileError as error:
                     self.fail(FileError(f"{error}; {KEPT}"))
                 else:
                     bookmark.building.remove(report)
                     self.on_delivered(report.window)
 
-    def _desk(self, choice: dict[str, Any]) -> ReportDesk[Measurement]:
+    def _desk(self, choice: dict[str, Any]) -> ReportDesk[Piece]:
         settings = self.run.settings
         query = measurement_query(settings) | choice
         query |= {"report": self.report, "metricLabelStyle": "canonical"}
