@@ -75,3 +75,9 @@ def test_the_duckdb_loader_is_pinned_to_where_it_loses_no_rows() -> None:
     loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
     duckdb = next(each for each in loaders if each["name"] == "target-duckdb")
     assert "duckdb<1.3" in duckdb["pip_url"].split()
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "README.md", "SECURITY.md"])
+def test_links_within_the_repository_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", (ROOT / name).read_text())
+    assert not [link for link in links if not (ROOT / link).exists()]
