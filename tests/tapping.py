@@ -49,6 +49,18 @@ class TapRun:
         """The records as an upserting target would hold them, by key."""
         return upsert({}, self, stream)
 
+    def schemas(self, stream: str) -> list[Json]:
+        return [m for m in self.messages if m["type"] == "SCHEMA" and m["stream"] == stream]
+
+    def metric(self, name: str, stream: str) -> Json:
+        """The last value that the SDK's metrics give of a stream."""
+        points = [json.loads(line.split("METRIC: ", 1)[1]) for line in self._metric_lines()]
+        ours = [p for p in points if p["metric"] == name and p["tags"]["stream"] == stream]
+        return ours[-1]["value"]
+
+    def _metric_lines(self) -> list[str]:
+        return [line for line in self.errors.splitlines() if "METRIC: " in line]
+
     @property
     def state(self) -> Json:
         """The last STATE that got out; an empty one if none did."""

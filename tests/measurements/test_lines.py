@@ -1,0 +1,229 @@
+"""The fast path gives what the slow path gives, record for record, and fails where it fails."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_clarity.frequencies import FREQUENCIES
+from tap_clarity.instants import Window
+from tap_clarity.measurements import csv_wide, lines
+from tap_clarity.measurements.csv_wide import Table
+from tap_clarity.measurements.decode import read_measurements
+from tap_clarity.measurements.lines import Envelope, record_lines
+from tap_clarity.measurements.model import Expected, UnreadableError
+from tap_clarity.measurements.records import long_records, wide_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_clarity.measurements.model import Measurement
+
+Outcome = tuple[list[dict[str, Any]], str | None]
+
+EXPECTED = Expected("datasource_id", FREQUENCIES["hour"])
+WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+IDS = "datasourceId,sourceId,sourceType,outputFrequency,startOfPeriod,endOfPeriod"
+PLACE = "locationLatitude,locationLongitude"
+METRICS = ("pm2_5ConcMass1HourMean", "no2Conc1HourMean", "uvIndex1HourMean")
+COLUMNS = {"pm2_5ConcMass1HourMean": "pm2_5", "no2Conc1HourMean": "no2"}
+AWKWARD = (
+    *("", "13.90", "-0", "0", "-0.5", "3", "12345678.1", "0.123456789012345678", "1" * 40),
+    *(".5", "5.", "007", "-007", "1e5", "1E-3", "+7", "-.5", "00", "0.0"),
+    *("NaN", "nan", "inf", "-inf", "1e400", "abc", "1.2.3", "1-2", "--1", "-", ".", "1_000", " 1"),
+    *("1,5", '"', "\N{ARABIC-INDIC DIGIT ONE}", "\n"),
+)
+TEXTS = (
+    "",
+    "calibrated-ready",
+    "a,b",
+    'say "hi"',
+    "line\nbreak",
+    "Zürich ✓",
+    "50 %",
+    "%s",
+    "\\u0001",
+)
+
+
+def header(*attributes: str) -> list[str]:
+    return f"{IDS},{PLACE}".split(",") + [f"{m}.{a}" for m in METRICS for a in attributes]
+
+
+def row(time: str, *cells: str, id_: str = "DABCD0001") -> list[str]:
+    ids = [id_, "A0000001", "CLARITY_NODE", "hour", f"2026-03-01T{time}:00:00.000Z", ""]
+    return [*ids, "47.1", "-8.25", *cells]
+
+
+def body_of(names: list[str], *rows: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([names, *rows])
+    return text.getvalue().encode()
+
+
+def to_records(layout: str, measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:
+    if layout == "long":
+        return long_records(measurements, "org", EXPECTED)
+    return wide_records(measurements, "org", EXPECTED, COLUMNS)
+
+
+def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
+    records = []
+    try:
+        for record in to_records(layout, read_measurements(io.BytesIO(body), expected)):
+            records.append(record)  # noqa: PERF402 - an error keeps what came before it
+    except UnreadableError as error:
+        return records, str(error)
+    return records, None
+
+
+def quickly(body: bytes, layout: str, expected: Expected) -> Outcome:
+    records: list[dict[str, Any]] = []
+    envelope = Envelope("stream", "org", "2026-03-02", lambda rows: to_records(layout, rows))
+    table = read_measurements(io.BytesIO(body), expected)
+    assert isinstance(table, Table)
+    try:
+        for some in record_lines(table, envelope):
+            messages = [json.loads(line) for line in some.text.splitlines()]
+            assert len(messages) == some.records
+            for message in messages:
+                records.append(message.pop("record"))
+                assert message == {
+                    "type": "RECORD",
+                    "stream": "stream",
+                    "time_extracted": "2026-03-02",
+                }
+    except UnreadableError as error:
+        return records, str(error)
+    return records, None
+
+
+def assert_same(body: bytes, layout: str, expected: Expected = EXPECTED) -> Outcome:
+    slow, quick = slowly(body, layout, expected), quickly(body, layout, expected)
+    assert quick == slow
+    # 1 and 1.0 are equal to Python, and two things to a database.
+    assert json.dumps(quick[0]).replace(".0", "") == json.dumps(slow[0]).replace(".0", "")
+    return quick
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize("number", AWKWARD)
+def test_an_awkward_number_is_read_or_refused_alike(number: str, layout: str) -> None:
+    plain = ["1.5", "calibrated-ready", "2.5"] * len(METRICS)
+    awkward = ["1.5", "calibrated-ready", number, *plain[3:]]
+    names = header("raw", "status", "value")
+    # After a plain row, so that the shape is known; before another, which must not suffer.
+    assert_same(body_of(names, row("00", *plain), row("01", *awkward), row("02", *plain)), layout)
+    assert_same(body_of(names, row("01", *awkward), row("02", *plain)), layout)
+
+
+def test_numbers_are_numbers_on_the_fast_path() -> None:
+    cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
+    odd = [".5", "ok", "007", "1e2", "ok", "5.", "", "", ""]
+    names = header("raw", "status", "value")
+    records, error = quickly(body_of(names, row("00", *cells), row("01", *odd)), "long", EXPECTED)
+    assert error is None
+    assert [(r["raw"], r["value"]) for r in records] == [
+        (1.5, 2.5),
+        (None, -0.5),
+        (0.5, 7),
+        (100, 5),
+    ]
+
+
+def test_a_known_look_never_goes_the_slow_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Mock(wraps=csv_wide.read_row)
+    monkeypatch.setattr(lines, "read_row", read)
+    cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
+    body = body_of(
+        header("raw", "status", "value"),
+        *(row(f"{hour:02}", *cells, id_=id_) for hour in range(2) for id_ in ("D1", "D2", "D3")),
+    )
+    records, _ = quickly(body, "long", EXPECTED)
+    assert len(records) == 12
+    assert read.call_count == 4  # three devices, and one new time
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_any_text_comes_through_alike(text: str, layout: str) -> None:
+    names = header("raw", "status", "value", "qcAssessment", "qcFlags")
+    cells = ["1", text, "2", "valid", "[]"] * 2 + ["1", "ok", "2", text, '["QC.I.1"]']
+    rows = [row(f"{hour:02}", *cells, id_=f"D{text}") for hour in range(3)]
+    assert_same(body_of(names, *rows), layout)
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        header("value", "raw", "status"),
+        header("status", "value"),
+        header("raw", "value"),
+        header("raw", "status", "value")[::-1],
+        [*header("raw", "status", "value"), "somethingNew"],
+        header(),
+    ],
+)
+def test_columns_may_stand_anywhere_or_be_missing(names: list[str], layout: str) -> None:
+    cells = dict(zip(f"{IDS},{PLACE}".split(","), row("00"), strict=True))
+    attributes = {"raw": "1.25", "value": "2", "status": "ok"}
+
+    def cell(name: str, hour: int) -> str:
+        if name == "startOfPeriod":
+            return f"2026-03-01T{hour:02}:00Z"
+        return cells.get(name, attributes.get(name.rpartition(".")[2], ""))
+
+    rows = [[cell(name, hour) for name in names] for hour in range(3)]
+    assert_same(body_of(names, *rows), layout)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        row("02", "1", "ok"),
+        row("02", *["1", "ok", "2"] * 4),
+        row("02", *["1", "ok", "2"] * 3, id_=""),
+        row("01", *["1", "ok", "2"] * 3),
+        row("00", *["1", "ok", "2"] * 3, id_="DABCD0002"),
+        [*row("02")[:4], "2026-03-02T00:00:00Z", *row("02")[5:], *["1", "ok", "2"] * 3],
+        [*row("02")[:4], "yesterday", *row("02")[5:], *["1", "ok", "2"] * 3],
+        [*row("02")[:3], "day", *row("02")[4:], *["1", "ok", "2"] * 3],
+        [*row("02")[:6], "north", *row("02")[7:], *["1", "ok", "2"] * 3],
+    ],
+    ids=["short", "long", "no id", "key twice", "unordered", "outside", "no time", "day", "place"],
+)
+def test_a_bad_row_ends_both_paths_after_the_same_records(bad: list[str]) -> None:
+    good = [row(f"{hour:02}", *["1", "ok", "2"] * 3) for hour in range(2)]
+    body = body_of(header("raw", "status", "value"), *good, bad)
+    expected = Expected("datasource_id", FREQUENCIES["hour"], WINDOW)
+    records, error = assert_same(body, "long", expected)
+    assert len(records) == 2 * len(METRICS)
+    assert error is not None
+    assert error.startswith("row 4: ")
+
+
+CELLS = st.tuples(
+    st.sampled_from(AWKWARD[:19]), st.sampled_from(TEXTS), st.sampled_from(AWKWARD[:19])
+)
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["D1", "D2,", "D3"]), st.lists(CELLS, min_size=3, max_size=3)),
+    max_size=12,
+)
+
+
+@given(rows=ROWS, layout=st.sampled_from(["long", "wide"]))
+def test_any_rows_come_out_alike(
+    rows: list[tuple[str, list[tuple[str, str, str]]]], layout: str
+) -> None:
+    names = header("raw", "status", "value")
+    cells = [row("00", *sum(metrics, ()), id_=id_) for id_, metrics in rows]
+    assert_same(body_of(names, *cells), layout)
