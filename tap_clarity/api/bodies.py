@@ -5,38 +5,58 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
+import time
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from urllib3.exceptions import HTTPError
 
 from tap_clarity.api.errors import TransientError
+from tap_clarity.api.failures import network_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
+    from urllib3 import HTTPResponse
 
 CHUNK = 1 << 16
+SLOWEST = 1000.0
+"""Bytes a second below which a reply is given up: a drip would keep any timeout from ending it."""
 IN_MEMORY = 1 << 20
 """Bytes up to which a body stays in memory; a longer one goes to an unnamed temporary file."""
 GZIP = b"\x1f\x8b"
 
 
-def receive(response: requests.Response) -> BinaryIO:
+def receive(response: requests.Response, patience: float) -> BinaryIO:
     """Store a reply's body as it was sent, neither unzipped nor decoded.
 
     Raises:
-        TransientError: If the connection broke, stalled, or ended before the declared length.
+        TransientError: If the connection broke, stalled for `patience` seconds, ended before the
+            declared length, or brings so little that the end cannot be waited for.
     """
     body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
     try:
-        for chunk in response.raw.stream(CHUNK, decode_content=False):
+        for chunk in _chunks(response.raw, patience):
             body.write(chunk)
-    except (HTTPError, OSError) as error:
+    except BaseException:
         body.close()
-        message = f"the reply broke off ({type(error).__name__})"
-        raise TransientError(message) from error
+        raise
     body.seek(0)
     return body  # type: ignore[return-value]
+
+
+def _chunks(raw: HTTPResponse, patience: float) -> Iterator[bytes]:
+    began, received = time.monotonic(), 0
+    try:
+        # Not stream(), which is silent until a whole chunk has dripped in.
+        while chunk := raw.read1(CHUNK, decode_content=False):
+            yield chunk
+            received += len(chunk)
+            if time.monotonic() - began > patience + received / SLOWEST:
+                raise TransientError("the reply comes too slowly")
+    except (HTTPError, OSError) as error:
+        raise network_error(error) from None
 
 
 def unzipped(body: BinaryIO) -> BinaryIO:
@@ -71,10 +91,14 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
     """
     with body:
         try:
-            return json.loads(unzipped(body).read())
+            return json.loads(unzipped(body).read(), parse_constant=_refuse)
         except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             message = f"the reply is not JSON ({describe(body)})"
             raise TransientError(message) from error
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def describe(body: BinaryIO) -> str:

@@ -6,15 +6,16 @@ import logging
 import math
 import os
 import random
+import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
-import backoff
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError
 
-from tap_clarity.api.bodies import receive
+from tap_clarity.api.bodies import receive, unzipped
 from tap_clarity.api.errors import (
     AmbiguousError,
     ClarityError,
@@ -23,13 +24,12 @@ from tap_clarity.api.errors import (
     TooManyRequestsError,
     TransientError,
     UnavailableError,
-    error_for,
 )
+from tap_clarity.api.failures import API, FILES, Statuses, message_of, network_error, status_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
-    from backoff.types import Details
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from tap_clarity.clock import Clock
 
@@ -37,27 +37,12 @@ T = TypeVar("T")
 
 KEY_HEADER = "x-api-key"
 CONNECT_TIMEOUT = 10.0
-TOTAL_WAIT = 180.0
-"""Seconds that one call waits, in all, between its tries."""
-LONGEST_STEP = 30.0
+PATIENCE = timedelta(minutes=3)
+"""How long after its first failure a call is still tried again."""
+LONGEST_PAUSE = 30.0
 SHORT_RETRY_AFTER = 60.0
 """Seconds up to which a 429 is a matter of pace; beyond it the day's quota is used up."""
 ERROR_BODY = 1 << 16
-
-# The library's own texts hold the whole address, signatures included: none of them is passed on.
-FAILURES: tuple[tuple[type[Exception], type[ClarityError], str], ...] = (
-    (
-        requests.exceptions.SSLError,
-        UnavailableError,
-        "the server's certificate is not trusted; name your authority's file in REQUESTS_CA_BUNDLE",
-    ),
-    (requests.exceptions.ProxyError, TransientError, "the proxy fails; check HTTPS_PROXY"),
-    (requests.Timeout, TransientError, "no answer within the setting request_timeout"),
-    # ValueError is how requests groups its complaints about addresses.
-    (ValueError, UnavailableError, "the address cannot be used; check the setting api_url"),
-    (requests.TooManyRedirects, UnavailableError, "redirected in a circle; check api_url"),
-    (requests.RequestException, TransientError, "the connection was dropped"),
-)
 
 logger = logging.getLogger("tap-clarity.api")
 
@@ -72,6 +57,8 @@ class Call:
     body: Mapping[str, Any] | None = None
     repeatable: bool = True
     """Whether asking twice does no harm; a report request costs quota each time."""
+    secret: str = ""
+    """A text in the body that no message may repeat."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -92,7 +79,8 @@ class Connection:
         self, *, api_url: str, api_key: str, user_agent: str, read_timeout: float, clock: Clock
     ) -> None:
         self._api_url = api_url
-        self._timeout = (CONNECT_TIMEOUT, read_timeout)
+        self._api_key = api_key
+        self._read_timeout = read_timeout
         self._clock = clock
         self._api = _session(user_agent)
         self._api.headers[KEY_HEADER] = api_key
@@ -114,21 +102,27 @@ class Connection:
         return self._patiently("file download", lambda: read(self._download(url)))
 
     def _patiently(self, what: str, attempt: Callable[[], T]) -> T:
-        retrying = backoff.on_exception(
-            _waits, TransientError, jitter=None, logger=None, on_backoff=_log_retry
-        )
-        try:
-            return retrying(attempt)()
-        except TransientError as error:
-            message = f"{what}: {error}; given up for now, nothing is lost: run again later"
-            raise UnavailableError(message) from error
-        except ClarityError as error:
-            error.args = (f"{what}: {error}",)
-            raise
+        """Try again what is worth it, until the next try would come after the end of patience."""
+        pauses, end = _pauses(), None
+        while True:
+            try:
+                return attempt()
+            except TransientError as error:
+                failure = error
+            except ClarityError as error:
+                error.args = (f"{what}: {error}",)
+                raise
+            now = self._clock.now()
+            end = end or now + PATIENCE
+            pause = max(next(pauses), failure.retry_after or 0.0)
+            if now + timedelta(seconds=pause) > end:
+                raise UnavailableError(f"{what}: {failure}; {_advice(failure, now)}") from failure
+            logger.warning("%s: %s; trying again in %.1f s", what, failure, pause)
+            self._clock.sleep(pause)
 
     def _attempt(self, call: Call, read: Callable[[Reply], T]) -> T:
         try:
-            return read(self._send(call))
+            return read(self._call(call))
         except NotSentError:
             raise
         except TooManyRequestsError as error:
@@ -139,53 +133,71 @@ class Connection:
         except TransientError as error:
             if call.repeatable:
                 raise
-            raise AmbiguousError(f"{error}; Clarity may have acted on it all the same") from None
+            raise AmbiguousError(
+                f"{error}; Clarity may have acted on it all the same, so it is not repeated now: "
+                "run again later"
+            ) from None
 
-    def _send(self, call: Call) -> Reply:
-        try:
-            response = self._api.request(
-                call.method,
-                self._api_url + call.path,
-                params=call.query,
-                json=call.body,
-                timeout=self._timeout,
-                stream=True,
-            )
-        except requests.RequestException as error:
-            raise _failure(error) from None
-        return self._accept(response)
+    def _call(self, call: Call) -> Reply:
+        url = self._api_url + call.path
+        response = self._send(self._api, call.method, url, params=call.query, json=call.body)
+        return self._accept(response, API, (self._api_key, call.secret))
 
     def _download(self, url: str) -> Reply:
-        try:
-            response = self._files.get(url, timeout=self._timeout, stream=True)
-        except requests.RequestException as error:
-            raise _failure(error) from None
-        return self._accept(response)
+        return self._accept(self._send(self._files, "GET", url), FILES)
 
-    def _accept(self, response: requests.Response) -> Reply:
+    def _send(
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        **content: Any,  # noqa: ANN401
+    ) -> requests.Response:
+        timeout = (CONNECT_TIMEOUT, self._read_timeout)
+        try:
+            return session.request(method, url, timeout=timeout, stream=True, **content)
+        except (OSError, HTTPError) as error:
+            raise network_error(error) from None
+
+    def _accept(
+        self, response: requests.Response, statuses: Statuses, secrets: Iterable[str] = ()
+    ) -> Reply:
         with response:
             if response.ok:
-                return Reply(response.headers, receive(response))
-            said = response.raw.read(ERROR_BODY, decode_content=True)
-            retry_after = response.headers.get("Retry-After")
-            raise error_for(response.status_code, retry_after, said, self._clock.now())
+                return Reply(response.headers, receive(response, self._read_timeout))
+            said = message_of(self._error_body(response), secrets)
+            now = self._clock.now()
+            raise status_error(statuses, response.status_code, response.headers, said, now)
+
+    def _error_body(self, response: requests.Response) -> bytes:
+        """Read what is said of an error, whose status counts even if that cannot be read."""
+        try:
+            with receive(response, self._read_timeout) as body:
+                return unzipped(body).read(ERROR_BODY)
+        except (TransientError, OSError, EOFError, zlib.error):
+            return b""
 
 
 class _Session(requests.Session):
-    """A session that does not take the API key along when a redirect leads to another host."""
+    """A session that sends no credentials but the API key, and that to its own host only."""
+
+    @staticmethod
+    def auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add nothing; without this, requests looks for passwords in ~/.netrc."""
+        return request
 
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
+        """Leave the key behind when a redirect leads elsewhere."""
         before, after = urlsplit(response.request.url), urlsplit(prepared_request.url)
         if (before.scheme, before.netloc) != (after.scheme, after.netloc):
             prepared_request.headers.pop(KEY_HEADER, None)
-        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
 
 
 def _session(user_agent: str) -> requests.Session:
-    # urllib3 prints whole addresses at DEBUG: a report's link carries its signature in there.
-    logging.getLogger("urllib3").setLevel(logging.INFO)
+    # urllib3 prints whole addresses: a report's link carries its signature in there.
+    logging.getLogger("urllib3").propagate = False
     session = _Session()
     session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
     # requests knows REQUESTS_CA_BUNDLE by itself, and lets it win over this.
@@ -193,30 +205,16 @@ def _session(user_agent: str) -> requests.Session:
     return session
 
 
-def _waits(total: float = TOTAL_WAIT) -> Generator[float, TransientError, None]:
-    """Give the seconds to wait after each failure; end where `total` would be exceeded.
-
-    A wait that Clarity asks for is kept; the tap's own ones double, with jitter, so that many
-    taps do not come back at the same moment.
-    """
-    failure = yield 0.0  # backoff primes the generator with an empty send
-    spent, step = 0.0, 1.0
+def _pauses() -> Iterator[float]:
+    """Double, with jitter, so that many taps do not come back at the same moment."""
+    step = 1.0
     while True:
-        wait = failure.retry_after
-        if wait is None:
-            wait, step = step * random.uniform(0.5, 1.0), min(2 * step, LONGEST_STEP)  # noqa: S311
-        if spent + wait > total:
-            return
-        spent += wait
-        failure = yield wait
+        yield step * random.uniform(0.5, 1.0)  # noqa: S311
+        step = min(2 * step, LONGEST_PAUSE)
 
 
-def _log_retry(details: Details) -> None:
-    logger.warning("%s; trying again in %.1f s", details.get("exception"), details.get("wait"))
-
-
-def _failure(error: requests.RequestException) -> ClarityError:
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError):
-        return NotSentError("no connection; check the network and the setting api_url")
-    return next(kind(said) for cause, kind, said in FAILURES if isinstance(error, cause))
+def _advice(failure: TransientError, now: datetime) -> str:
+    if failure.retry_after and failure.retry_after > LONGEST_PAUSE:
+        then = now + timedelta(seconds=failure.retry_after)
+        return f"nothing is lost: run again after {then:%Y-%m-%d %H:%M:%S} UTC"
+    return "given up for now, nothing is lost: run again later"

@@ -5,14 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from tap_clarity.api.bodies import prove_whole
-from tap_clarity.api.errors import (
-    AccessRefusedError,
-    FileError,
-    KeyRefusedError,
-    RequestRefusedError,
-    TransientError,
-    UnavailableError,
-)
+from tap_clarity.api.errors import FileError, TransientError, UnavailableError
 
 if TYPE_CHECKING:
     from tap_clarity.api.connection import Connection, Reply
@@ -26,9 +19,6 @@ def fetch_file(connection: Connection, url: str) -> BinaryIO:
     """
     try:
         return connection.fetch(url, _read)
-    except (AccessRefusedError, KeyRefusedError, RequestRefusedError) as error:
-        # Its text speaks of the API key, which has no part in this.
-        raise FileError("its link is refused; perhaps it has expired") from error
     except UnavailableError as error:
         raise FileError(str(error.__cause__ or error)) from error
 

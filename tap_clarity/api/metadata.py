@@ -39,14 +39,24 @@ def list_resource(
     return connection.ask(call, lambda reply: _objects(read_json(reply.body), wrapper, keys))
 
 
-def get_resource(connection: Connection, path: str, id_: str, wrapper: str, org: str) -> JsonObject:
-    """Get one object by its id, which takes the place of `{}` in the path.
+def get_details(connection: Connection, datasource_id: str, org: str) -> JsonObject:
+    """Get all that Clarity knows of a datasource.
 
     Raises:
-        ClarityError: If Clarity refuses, or does not answer with an object.
+        ClarityError: If Clarity refuses, or does not answer with an object of that kind.
     """
-    call = Call("GET", path.format(quote(id_, safe="")), query={"org": org})
-    return connection.ask(call, lambda reply: _object(reply, wrapper))
+    call = Call("GET", f"/v2/datasources/{quote(datasource_id, safe='')}", query={"org": org})
+    return connection.ask(call, lambda reply: _object(reply, "datasource", "datasourceId"))
+
+
+def get_status(connection: Connection, node_id: str, org: str) -> JsonObject:
+    """Get the status of a node.
+
+    Raises:
+        ClarityError: If Clarity refuses, or does not answer with an object of that kind.
+    """
+    call = Call("GET", f"/v2/devices/nodes/{quote(node_id, safe='')}/status", query={"org": org})
+    return connection.ask(call, lambda reply: _object(reply, "status", "summary", "activity"))
 
 
 def list_alarms(connection: Connection, node_id: str, org: str) -> list[JsonObject]:
@@ -75,10 +85,11 @@ def _objects(document: Any, wrapper: str, keys: Sequence[str]) -> list[JsonObjec
     raise TransientError(f"the reply is not a list of {wrapper}")
 
 
-def _object(reply: Reply, wrapper: str) -> JsonObject:
+def _object(reply: Reply, wrapper: str, *fields: str) -> JsonObject:
+    """Find the object, bare or under the wrapper; it has at least one of the fields."""
     document = read_json(reply.body)
     if isinstance(document, dict):
         document = document.get(wrapper, document)
-    if isinstance(document, dict):
+    if isinstance(document, dict) and not document.keys().isdisjoint(fields):
         return document
     raise TransientError(f"the reply is not a {wrapper}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PATH = "/v2/recent-datasource-measurements"
 TOKEN_HEADER = "x-clarity-continuation-token"  # noqa: S105
 
 
@@ -52,7 +53,7 @@ def query_recent(
         "startTime": format_instant(start),
         "replyWithContinuationToken": True,
     }
-    return _ask(connection, "query", body, open_body)
+    return _ask(connection, Call("POST", f"{PATH}-query", body=body), open_body)
 
 
 def continue_recent(
@@ -64,19 +65,16 @@ def continue_recent(
         ClarityError: If Clarity refuses, the token perhaps, or cannot be reached.
     """
     body = {"org": org, "continuationToken": token}
-    return _ask(connection, "continuation", body, open_body)
+    call = Call("POST", f"{PATH}-continuation", body=body, secret=token)
+    return _ask(connection, call, open_body)
 
 
-def _ask(
-    connection: Connection, what: str, body: dict[str, Any], open_body: Callable[[BinaryIO], T]
-) -> RecentReply[T]:
+def _ask(connection: Connection, call: Call, open_body: Callable[[BinaryIO], T]) -> RecentReply[T]:
     def read(reply: Reply) -> RecentReply[T]:
         prove_whole(reply.body)
         try:
             return RecentReply(open_body(reply.body), reply.headers.get(TOKEN_HEADER))
         except ValueError as error:
-            raise TransientError(str(error)) from error
+            raise TransientError(f"the reply is unusable: {error}") from error
 
-    return connection.ask(
-        Call("POST", f"/v2/recent-datasource-measurements-{what}", body=body), read
-    )
+    return connection.ask(call, read)

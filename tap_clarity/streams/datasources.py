@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_clarity.api.metadata import get_resource
+from tap_clarity.api.metadata import get_details
 from tap_clarity.measurements.schema import ORG, TEXTS, key
 from tap_clarity.streams.resources import (
     ADDITIONAL_FIELDS,
@@ -148,9 +148,8 @@ class DatasourceDetails(SubresourceStream):
     ).to_dict()
 
     def records_of(self, context: Context) -> Iterator[Record]:
-        settings, connection = self.run.settings, self.run.connection
         id_ = context["datasource_id"]
-        item = get_resource(connection, "/v2/datasources/{}", id_, "datasource", settings.org)
+        item = get_details(self.run.connection, id_, self.run.settings.org)
         yield self.to_record(item, datasource_id=id_)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_clarity.api.metadata import get_resource, list_alarms
+from tap_clarity.api.metadata import get_status, list_alarms
 from tap_clarity.measurements.schema import ORG, key
 from tap_clarity.streams.resources import (
     ADDITIONAL_FIELDS,
@@ -172,9 +172,8 @@ class NodeStatuses(SubresourceStream):
     ).to_dict()
 
     def records_of(self, context: Context) -> Iterator[Record]:
-        connection, org = self.run.connection, self.run.settings.org
         id_ = context["node_id"]
-        item = get_resource(connection, "/v2/devices/nodes/{}/status", id_, "status", org)
+        item = get_status(self.run.connection, id_, self.run.settings.org)
         yield self.to_record(item, node_id=id_)
 
 

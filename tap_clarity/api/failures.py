@@ -1,0 +1,180 @@
+"""Which failure is which error, and what the user is told of it: a policy in two tables.
+
+A TransientError is tried again, for as long as `connection.PATIENCE` says; the others are not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+
+from tap_clarity.api.errors import (
+    AccessRefusedError,
+    ClarityError,
+    FileError,
+    KeyRefusedError,
+    NotFoundError,
+    NotSentError,
+    RequestRefusedError,
+    TooManyRequestsError,
+    TransientError,
+    UnavailableError,
+    one_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+LONGEST_RETRY_AFTER = 366 * 86400.0
+
+Meaning = tuple[type[ClarityError], str]
+"""What a failure is taken for, and how that is said."""
+
+Statuses = dict[int, Meaning]
+
+_PASSING: Statuses = {
+    HTTPStatus.REQUEST_TIMEOUT: (TransientError, "the request has not arrived in time"),
+    HTTPStatus.TOO_MANY_REQUESTS: (TooManyRequestsError, "Clarity is asked too often"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (TransientError, "Clarity has a fault of its own"),
+}
+API: Statuses = _PASSING | {
+    HTTPStatus.BAD_REQUEST: (
+        RequestRefusedError,
+        "Clarity refuses the request: check the settings that it names",
+    ),
+    HTTPStatus.UNAUTHORIZED: (
+        KeyRefusedError,
+        "Clarity does not know the API key: check the setting api_key",
+    ),
+    HTTPStatus.FORBIDDEN: (
+        AccessRefusedError,
+        (
+            "the API key may not read this: check that it has a role in the organisation of the "
+            "setting org, and the ids in the settings"
+        ),
+    ),
+    HTTPStatus.NOT_FOUND: (
+        NotFoundError,
+        "Clarity knows no such thing: check the ids in the settings, and api_url",
+    ),
+}
+"""HTTP statuses of the API; 400 and 500 stand for all others of their hundred."""
+FILES: Statuses = _PASSING | {
+    HTTPStatus.BAD_REQUEST: (FileError, "its link is refused; perhaps it has expired"),
+}
+"""HTTP statuses of the files' host, which knows neither key nor organisation."""
+
+NETWORK: tuple[tuple[tuple[type[Exception], ...], type[ClarityError], str], ...] = (
+    (
+        (ssl.SSLCertVerificationError,),
+        UnavailableError,
+        "the server's certificate is not trusted: name your authority's file in REQUESTS_CA_BUNDLE",
+    ),
+    (
+        (requests.exceptions.ProxyError,),
+        NotSentError,
+        "the proxy does not let it through: check HTTPS_PROXY and NO_PROXY",
+    ),
+    (
+        (NewConnectionError, requests.ConnectTimeout),
+        NotSentError,
+        "no connection: check the network and the setting api_url",
+    ),
+    ((ReadTimeoutError,), TransientError, "no answer within the setting request_timeout"),
+    ((SSLError,), TransientError, "no encrypted connection: check the setting api_url"),
+    (
+        (requests.TooManyRedirects,),
+        UnavailableError,
+        "redirected in a circle: check the setting api_url",
+    ),
+    (  # how requests groups its complaints about addresses
+        (ValueError,),
+        UnavailableError,
+        "the address cannot be used: check the setting api_url",
+    ),
+    ((requests.RequestException, HTTPError), TransientError, "the connection was dropped"),
+    (
+        (OSError,),
+        UnavailableError,
+        "there are no certificates where REQUESTS_CA_BUNDLE or SSL_CERT_FILE say",
+    ),
+)
+"""Errors of requests and urllib3; the first row that fits counts."""
+
+
+def network_error(error: Exception) -> ClarityError:
+    """Name the error that a broken conversation stands for.
+
+    The library's own texts hold the whole address, signatures included: none is passed on.
+    """
+    causes = tuple(_causes(error))
+    return next(
+        kind(says)
+        for kinds, kind, says in NETWORK
+        if any(isinstance(cause, kinds) for cause in causes)
+    )
+
+
+def _causes(error: object) -> Iterator[Exception]:
+    """Unwrap: requests wraps what urllib3 wraps, in `args` and `reason`."""
+    while isinstance(error, Exception):
+        yield error
+        error = getattr(error, "reason", None) or next(iter(error.args), None)
+
+
+def status_error(
+    statuses: Statuses, status: int, headers: Mapping[str, str], said: str, now: datetime
+) -> ClarityError:
+    """Name the error that a failed reply stands for."""
+    is_theirs = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    rest = HTTPStatus.INTERNAL_SERVER_ERROR if is_theirs else HTTPStatus.BAD_REQUEST
+    kind, says = statuses.get(status, statuses[rest])
+    said = f", {said!r}" if said else ""
+    error = kind(f"{says} (HTTP {status}{said})")
+    if isinstance(error, TransientError):
+        error.retry_after = parse_retry_after(headers.get("Retry-After"), now)
+    return error
+
+
+def message_of(body: bytes, secrets: Iterable[str] = ()) -> str:
+    """Find what Clarity says in an error's body, whatever the shape, as one short line.
+
+    Bodies were seen with `message` as a list; older ones have `Message` and `Code`. The files'
+    host answers XML, which may repeat a link's signature.
+    """
+    text = body.decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        code = re.search(r"<Code>(\w+)</Code>", text)
+        return code[1] if code else "an HTML or XML page"
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        said = next((document[k] for k in ("message", "Message", "Code") if document.get(k)), text)
+        text = "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return one_line(text)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Read a `Retry-After` header, seconds or an HTTP date, as seconds from `now`."""
+    if value is None:
+        return None
+    try:
+        if value.strip().isdecimal():
+            seconds = float(value)
+        else:
+            seconds = (parsedate_to_datetime(value) - now).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
