@@ -37,7 +37,7 @@ ROWS_AT_ONCE = 200
 REMEMBERED = 2000
 """How many devices, times and shapes are kept in mind: flat memory, whatever comes."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
-NUMBERS = re.compile(r"(?:(?:-?+(?:0|[1-9][0-9]{0,6}+)(?:\.[0-9]{1,8}+)?+)?+,)*+")
+PLAIN_NUMBER = r"(?:-?+(?:0|[1-9][0-9]{0,6}+)(?:\.[0-9]{1,8}+)?+)?+"
 _GAP = re.compile(r'"\\u0001(\d+)"')
 
 
@@ -74,6 +74,7 @@ class Shape(NamedTuple):
         values: The gaps for the values.
         records: How many the pieces make.
         numbers: Picks the numbers for the gaps out of a row, raw and value in turn.
+        plain: Matches the numbers, each followed by a comma, if all are as JSON writes them.
         absent: Picks the numbers that are not expected to be there.
         nothing: What `absent` gives if they are not.
     """
@@ -84,6 +85,7 @@ class Shape(NamedTuple):
     values: slice
     records: int
     numbers: Callable[[Row], Texts]
+    plain: re.Pattern[str]
     absent: Callable[[Row], Texts]
     nothing: Texts
 
@@ -150,7 +152,7 @@ class _LineMaker:
         if device is None or time is None or shape is None:
             return self._learn(row)
         numbers = shape.numbers(row)
-        if shape.absent(row) != shape.nothing or not NUMBERS.fullmatch(",".join(numbers) + ","):
+        if shape.absent(row) != shape.nothing or not shape.plain.fullmatch(f"{','.join(numbers)},"):
             return self._slowly(row)
         if self._expected.window:
             self._order.prove(time[0], device[0])
@@ -245,6 +247,8 @@ def _cut_out(own: list[str], absent: list[int]) -> Shape:
         _every(gaps[1::2]),
         len(own),
         _picker(places),
+        # So many, and no more: a cell may hold a comma.
+        re.compile(rf"(?:{PLAIN_NUMBER},){{{len(places)}}}+"),
         _picker(absent),
         ("",) * len(absent),
     )

@@ -75,6 +75,15 @@ def to_records(layout: str, measurements: Iterable[Measurement]) -> Iterator[dic
     return wide_records(measurements, "org", EXPECTED, COLUMNS)
 
 
+def among(plain: list[str], other: list[str]) -> list[list[str]]:
+    """Put a row among others so that its device, time and look are known when it comes."""
+    times = [("00", "D1"), ("00", "D2"), ("01", "D1"), ("01", "D2"), ("01", "D1"), ("02", "D2")]
+    return [
+        row(time, *(other if place == 3 else plain), id_=id_)
+        for place, (time, id_) in enumerate(times)
+    ]
+
+
 def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
     records = []
     try:
@@ -119,19 +128,23 @@ def assert_same(body: bytes, layout: str, expected: Expected = EXPECTED) -> Outc
 def test_an_awkward_number_is_read_or_refused_alike(number: str, layout: str) -> None:
     plain = ["1.5", "calibrated-ready", "2.5"] * len(METRICS)
     awkward = ["1.5", "calibrated-ready", number, *plain[3:]]
-    names = header("raw", "status", "value")
-    # After a plain row, so that the shape is known; before another, which must not suffer.
-    assert_same(body_of(names, row("00", *plain), row("01", *awkward), row("02", *plain)), layout)
-    assert_same(body_of(names, row("01", *awkward), row("02", *plain)), layout)
+    assert_same(body_of(header("raw", "status", "value"), *among(plain, awkward)), layout)
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_a_number_without_a_status_is_not_lost(layout: str) -> None:
+    plain = ["1.5", "ok", "2.5", "", "", "", "", "", ""]
+    more = ["1.5", "ok", "2.5", "", "", "", "", "", "7"]
+    assert_same(body_of(header("raw", "status", "value"), *among(plain, more)), layout)
 
 
 def test_numbers_are_numbers_on_the_fast_path() -> None:
     cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
     odd = [".5", "ok", "007", "1e2", "ok", "5.", "", "", ""]
     names = header("raw", "status", "value")
-    records, error = quickly(body_of(names, row("00", *cells), row("01", *odd)), "long", EXPECTED)
+    records, error = quickly(body_of(names, *among(cells, odd)), "long", EXPECTED)
     assert error is None
-    assert [(r["raw"], r["value"]) for r in records] == [
+    assert [(r["raw"], r["value"]) for r in records[4:8]] == [
         (1.5, 2.5),
         (None, -0.5),
         (0.5, 7),
@@ -157,7 +170,7 @@ def test_a_known_look_never_goes_the_slow_path(monkeypatch: pytest.MonkeyPatch) 
 def test_any_text_comes_through_alike(text: str, layout: str) -> None:
     names = header("raw", "status", "value", "qcAssessment", "qcFlags")
     cells = ["1", text, "2", "valid", "[]"] * 2 + ["1", "ok", "2", text, '["QC.I.1"]']
-    rows = [row(f"{hour:02}", *cells, id_=f"D{text}") for hour in range(3)]
+    rows = [row(time, *cells, id_=f"{id_}{text}") for time in ("00", "01") for id_ in ("D1", "D2")]
     assert_same(body_of(names, *rows), layout)
 
 
