@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_clarity.instants import Window, parse_instant
@@ -162,7 +161,7 @@ def _spent(state: Mapping[str, Any]) -> Spent:
     requests = _optional(state, "requests", int) or 0
     if requests < 0:
         raise ValueError("requests is negative")
-    return Spent(date.fromisoformat(day) if day else None, requests)
+    return Spent(parse_instant(day).date() if day else None, requests)
 
 
 def _reports_to_state(building: list[tuple[str, Window]], spent: Spent) -> State:

@@ -26,10 +26,10 @@ def fit_record(item: dict[str, Json], schema: JsonSchema) -> dict[str, Json]:
     """Make a record of an API object: known fields typed, all others in `additional_fields`.
 
     Names become snake case at every depth. A field whose value is not of the documented type is
-    treated as unknown: it is kept beside, and null in its place.
+    treated as unknown: it is kept beside, and null in its place. What Clarity leaves out is null.
     """
     record, rest = _fit_object(item, schema)
-    return record | {ADDITIONAL: rest}
+    return dict.fromkeys(schema["properties"]) | record | {ADDITIONAL: rest}
 
 
 def snake_case(name: str) -> str:
