@@ -28,4 +28,5 @@ def _read(reply: Reply) -> BinaryIO:
         prove_whole(reply.body)
     except TransientError as error:  # by the same link the same bytes would come
         raise FileError(str(error)) from error
+    reply.body.seek(0)
     return reply.body
