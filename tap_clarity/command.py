@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FROM_ENVIRONMENT = "ENV"
-_SAID_TWICE = "An unhandled error occurred while syncing"
 
 
 class LoudCommand(SingerCommand):
@@ -43,7 +42,6 @@ class LoudCommand(SingerCommand):
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run the command and end the process, as click does; a mistake is said in one line."""
         kwargs["standalone_mode"] = False  # click would say more than one line, and some not at all
-        _hush_the_sdk()
         try:
             sys.exit(super().main(*args, **kwargs))
         except OutputLost as lost:
@@ -131,9 +129,3 @@ def _open_json(path: str) -> Any:  # noqa: ANN401
     except OSError as error:
         message = f"the config file {path} cannot be read: {error.strerror}"
         raise click.ClickException(message) from error
-
-
-def _hush_the_sdk() -> None:
-    """Leave out the line that the SDK says before every error that ends a sync."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: not str(record.msg).startswith(_SAID_TWICE))
