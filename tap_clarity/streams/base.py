@@ -87,7 +87,7 @@ class ChildStream(ClarityStream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         super().__init__(tap, run)
-        self._given_up = False
+        self.given_up = False
         self._announced = False
         self._counter = _LastingCounter(
             metrics.Metric.RECORD_COUNT, {metrics.Tag.STREAM: self.name}
@@ -102,14 +102,14 @@ class ChildStream(ClarityStream):
         """
 
     def records(self, context: Context | None) -> Iterator[Record]:
-        if self._given_up or context is None:
+        if self.given_up or context is None:
             return
         try:
             yield from self.records_of(context)
         except (NotFoundError, AccessRefusedError) as error:
             self.fail(error)  # this one only: the others may be fine
         except ClarityError:
-            self._given_up = True
+            self.given_up = True
             raise
 
     def log(

@@ -147,10 +147,8 @@ class DatasourceDetails(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def records_of(self, context: Context) -> Iterator[Record]:
-        id_ = context["datasource_id"]
-        item = get_details(self.run.connection, id_, self.run.settings.org)
-        yield self.to_record(item, datasource_id=id_)
+    def objects_of(self, id_: str) -> list[JsonObject]:
+        return [get_details(self.run.connection, id_, self.run.settings.org)]
 
 
 class Subscriptions(ResourceStream):

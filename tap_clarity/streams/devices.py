@@ -171,10 +171,8 @@ class NodeStatuses(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def records_of(self, context: Context) -> Iterator[Record]:
-        id_ = context["node_id"]
-        item = get_status(self.run.connection, id_, self.run.settings.org)
-        yield self.to_record(item, node_id=id_)
+    def objects_of(self, id_: str) -> list[JsonObject]:
+        return [get_status(self.run.connection, id_, self.run.settings.org)]
 
 
 class NodeAlarms(SubresourceStream):
@@ -197,10 +195,8 @@ class NodeAlarms(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def records_of(self, context: Context) -> Iterator[Record]:
-        id_ = context["node_id"]
-        for item in list_alarms(self.run.connection, id_, self.run.settings.org):
-            yield self.to_record(item, node_id=id_)
+    def objects_of(self, id_: str) -> list[JsonObject]:
+        return list_alarms(self.run.connection, id_, self.run.settings.org)
 
 
 class AccessoryModules(ResourceStream):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
 from tap_clarity.api.errors import MalformedReplyError
+from tap_clarity.streams.ahead import in_advance
 from tap_clarity.streams.base import ChildStream, ClarityStream, Record
 from tap_clarity.streams.fitting import ADDITIONAL, fit_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from concurrent.futures import Future
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
     from tap_clarity.api.metadata import JsonObject
+    from tap_clarity.streams.run import Run
 
 ADDITIONAL_FIELDS = th.Property(
     ADDITIONAL,
@@ -70,12 +75,43 @@ class ResourceStream(FittedStream):
         """
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        for item in self.objects():
-            yield self.to_record(item)
+        return in_advance(map(self.to_record, self.objects()), self._ask_for_children)
+
+    def _ask_for_children(self, record: Record) -> None:
+        if self.stream_maps[0].get_filter_result(record):  # else the SDK leaves its children out
+            for context in self.generate_child_contexts(record, None):
+                for child in self.child_streams:
+                    if isinstance(child, SubresourceStream) and child.selected and context:
+                        child.ask_ahead(context)
 
 
 class SubresourceStream(ChildStream, FittedStream):
-    """A resource that is asked for once per parent."""
+    """A resource that is asked for once per parent, several of them at once."""
+
+    def __init__(self, tap: Tap, run: Run) -> None:
+        super().__init__(tap, run)
+        self._asked: dict[str, Future[list[JsonObject]]] = {}
+
+    @abstractmethod
+    def objects_of(self, id_: str) -> list[JsonObject]:
+        """Give the objects of one parent as Clarity sends them; runs in a thread of its own.
+
+        Raises:
+            ClarityError: If they cannot be had.
+        """
+
+    def ask_ahead(self, context: Context) -> None:
+        """Begin to ask for the objects of a parent whose turn is about to come."""
+        (id_,) = context.values()
+        self._asked[id_] = self.run.workers.ask(partial(self._objects_of, id_))
+
+    def records_of(self, context: Context) -> Iterator[Record]:
+        (id_,) = context.values()
+        for item in self._asked.pop(id_).result():
+            yield self.to_record(item, **context)
+
+    def _objects_of(self, id_: str) -> list[JsonObject]:
+        return [] if self.given_up else self.objects_of(id_)
 
 
 def _renamed(value: Any, synonyms: Mapping[str, str]) -> Any:  # noqa: ANN401

@@ -10,6 +10,7 @@ from tap_clarity.api.connection import Connection
 from tap_clarity.api.errors import AccessRefusedError, OrgRefusedError
 from tap_clarity.api.metadata import JsonObject, list_resource
 from tap_clarity.api.reports import Patience
+from tap_clarity.streams.ahead import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,11 @@ class Run:
     def patience(self) -> Patience:
         """How long this run still waits for reports."""
         return Patience(self.settings.report_wait_timeout)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """The threads that ask ahead."""
+        return Workers()
 
     @cached_property
     def datasources(self) -> list[JsonObject]:
