@@ -14,11 +14,8 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
-
-import backoff._sync
 
 from tap_clarity import writer
 from tap_clarity.tap import TapClarity
@@ -59,8 +56,9 @@ def run_inside(
     with ExitStack() as stack:
         output = stack.enter_context(tempfile.TemporaryFile())
         log = stack.enter_context(_log())
-        stack.enter_context(inside(SandboxClock(sandbox)))
         stack.enter_context(patch.object(writer, "STANDARD_OUTPUT", output.fileno()))
+        stack.enter_context(patch.object(TapClarity, "clock", SandboxClock(sandbox)))
+        stack.enter_context(patch.object(TapClarity, "_setup_signal_handlers", lambda _: None))
         tap = TapClarity(
             config=config_for(sandbox) | settings,
             catalog=catalog_of(tuple(streams), layout, frequency),
@@ -69,18 +67,6 @@ def run_inside(
         status = tap.sync_streams()
         output.seek(0)
         return TapRun(status, output.read(), log.getvalue())
-
-
-@contextmanager
-def inside(clock: SandboxClock) -> Iterator[None]:
-    """Let the tap go by this clock, in this process."""
-    with (
-        patch.object(TapClarity, "clock", clock),
-        patch.object(TapClarity, "_setup_signal_handlers", lambda _: None),
-        # backoff, which paces the retries, waits by the time module.
-        patch.object(backoff._sync, "time", SimpleNamespace(sleep=clock.sleep)),  # noqa: SLF001
-    ):
-        yield
 
 
 @contextmanager

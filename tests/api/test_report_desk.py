@@ -34,7 +34,7 @@ from tap_clarity.api.reports import (
 )
 from tap_clarity.instants import Window
 from tap_clarity.sandbox import Sandbox
-from tests.reporting import SandboxClock, asked, inside
+from tests.reporting import SandboxClock, asked
 from tests.tapping import calls
 
 if TYPE_CHECKING:
@@ -51,13 +51,6 @@ def sandbox() -> Iterator[Sandbox]:
         seed=1, datasources=1, now="2026-03-10T09:20:00Z", frozen=True, report_seconds=100
     ) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def waits(sandbox: Sandbox) -> Iterator[None]:
-    """All waiting moves the sandbox's clock."""
-    with inside(SandboxClock(sandbox)):
-        yield
 
 
 class Office:
