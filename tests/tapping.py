@@ -12,6 +12,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests import preloaded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -124,13 +126,8 @@ def run_tap(
 
 def launch(sandbox: Sandbox, args: Sequence[str], env: Mapping[str, str]) -> TapRun:
     """Run the tap's command line by the sandbox's clock, with exactly these arguments."""
-    done = subprocess.run(
-        [sys.executable, str(LAUNCHER), *args],
-        capture_output=True,
-        env={**os.environ, "TEST_SANDBOX_URL": sandbox.url, **env},
-        timeout=TIMEOUT,
-        check=False,
-    )
+    environment = {**os.environ, "TEST_SANDBOX_URL": sandbox.url, **env}
+    done = preloaded.run(args, environment, TIMEOUT)
     return TapRun(done.returncode, done.stdout, done.stderr.decode())
 
 
