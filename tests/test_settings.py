@@ -284,6 +284,25 @@ def test_an_unknown_setting_is_refused_with_what_may_be_meant(typo: str, hint: s
     assert refused(REQUIRED | {typo: CANARY}) == [f"setting {typo} is unknown: {hint}"]
 
 
+@pytest.mark.parametrize(
+    ("stream", "stream_map"),
+    [
+        ("nodes", {"name": f"({CANARY}"}),
+        ("nodes", {"name": ""}),
+        ("nodes", {"__filter__": f"({CANARY}"}),
+        ("nodes", {"__key_properties__": [CANARY]}),
+        ("nodes", {"node_id": None}),
+        ("__nodes__", {"name": f"'{CANARY}'"}),
+    ],
+)
+def test_a_stream_map_that_does_not_fit_is_said_in_one_sentence(
+    stream: str, stream_map: Json
+) -> None:
+    (sentence,) = refused(REQUIRED | {"stream_maps": {stream: stream_map}})
+    assert sentence.startswith("setting stream_maps: ")
+    assert CANARY not in sentence
+
+
 def test_an_unknown_name_cannot_break_the_line() -> None:
     (sentence,) = refused(REQUIRED | {"zz\n\x1b[2Jz": 1})
     assert sentence == "setting zz [2Jz is unknown: tap-clarity --about lists the settings"
@@ -368,17 +387,19 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
     max_leaves=6,
 )
-EXPRESSIONS = st.sampled_from(["org", "'x'", "1", "x = 1", "(", "", "\0", "__NULL__"])
-MAP_KEYS = ["name", "node_id", "__alias__", "__filter__", "__key_properties__", "__source__"]
-STREAM_MAP = st.dictionaries(
-    st.sampled_from([*MAP_KEYS, "__else__"]),
-    st.none() | EXPRESSIONS | st.lists(EXPRESSIONS, max_size=2),
-)
+EXPRESSIONS = st.sampled_from(["org", "'x'", "1", "x = 1", "(", "", "\0", "__NULL__", None])
+STREAM_MAP: dict[str, st.SearchStrategy[Json]] = {
+    "__alias__": st.text(max_size=3),
+    "__filter__": EXPRESSIONS,
+    "__key_properties__": st.lists(st.sampled_from(["org", "node_id", "zz"]), max_size=2),
+    "__source__": st.sampled_from(["nodes", "zz"]),
+    "__else__": st.just("__NULL__"),
+    "name": EXPRESSIONS,
+    "node_id": EXPRESSIONS,
+}
+STREAM_MAPS = st.none() | st.just("__NULL__") | st.fixed_dictionaries({}, optional=STREAM_MAP)
 THE_SDKS: dict[str, st.SearchStrategy[Json]] = {
-    "stream_maps": st.dictionaries(
-        st.sampled_from(["nodes", "metrics", "nothing", "__else__"]),
-        st.none() | EXPRESSIONS | STREAM_MAP,
-    ),
+    "stream_maps": st.dictionaries(st.sampled_from(["nodes", "nothing", "__else__"]), STREAM_MAPS),
     "flattening_enabled": st.booleans(),
     "flattening_max_depth": st.integers(-2, 3),
     "flattening_max_key_length": st.integers(-1, 30),
