@@ -270,7 +270,7 @@ def _number(text: str, what: str) -> float | None:
     try:
         return read_number(text)
     except ValueError as error:
-        raise UnreadableError(f"{what}: {error}") from error
+        raise UnreadableError(f"{what[:80]!r}: {error}") from error
 
 
 def _folded(name: str) -> str:

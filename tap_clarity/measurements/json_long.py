@@ -67,7 +67,7 @@ def _measurements(
         try:
             yield _measurement(id_, time, items, places.get(id_, {}), expected)
         except GARBAGE as error:
-            raise UnreadableError(f"{id_!r} at {time}: {error}") from error
+            raise UnreadableError(f"{id_[:80]!r} at {time}: {error}") from error
 
 
 def _key(item: JsonObject, expected: Expected) -> tuple[str, datetime]:
