@@ -34,7 +34,7 @@ def test_recent_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequenc
 
 @pytest.mark.parametrize("frequency", CACHE)
 def test_report_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequency) -> None:
-    start, end = "2026-02-20", "2026-02-24T06:00Z"
+    start, end = "2026-02-22", "2026-02-24T06:00Z"
     run = run_tap(
         sandbox,
         streams=["datasource_measurements"],
@@ -46,7 +46,7 @@ def test_report_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequenc
     ).check()
     truth = sandbox.world.truth(
         frequency,
-        datetime(2026, 2, 20, tzinfo=UTC),
+        datetime(2026, 2, 22, tzinfo=UTC),
         datetime(2026, 2, 24, 6, tzinfo=UTC),
         sandbox.clock.now(),
     )
@@ -59,10 +59,11 @@ def test_report_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequenc
 def test_a_second_run_asks_only_for_what_is_new(sandbox: Sandbox) -> None:
     streams = ["recent_measurements", "datasource_measurements"]
     begin = sandbox.clock.now()
-    first = run_tap(sandbox, streams=streams, metric_select="all").check()
+    settings: dict[str, Any] = {"start_date": "2026-03-09", "metric_select": "all"}
+    first = run_tap(sandbox, streams=streams, **settings).check()
     sandbox.requests.clear()
     sandbox.clock.advance(4 * 3600)
-    second = run_tap(sandbox, streams=streams, state=first.state, metric_select="all").check()
+    second = run_tap(sandbox, streams=streams, state=first.state, **settings).check()
     assert [r["path"] for r in sandbox.requests] == [
         "/v2/recent-datasource-measurements-continuation"
     ]
@@ -76,7 +77,7 @@ def test_a_second_run_asks_only_for_what_is_new(sandbox: Sandbox) -> None:
 
 def test_a_new_slot_reads_the_lookback_again(sandbox: Sandbox) -> None:
     streams = ["datasource_measurements"]
-    settings: dict[str, Any] = {"start_date": "2026-02-20", "metric_select": "all"}
+    settings: dict[str, Any] = {"start_date": "2026-03-05", "metric_select": "all"}
     first = run_tap(sandbox, streams=streams, **settings).check()
     sandbox.clock.advance(24 * 3600)
     sandbox.requests.clear()
@@ -86,11 +87,10 @@ def test_a_new_slot_reads_the_lookback_again(sandbox: Sandbox) -> None:
     assert asked["body"]["endTime"] == "2026-03-11T09:00:00.000Z"
     table = upsert(first.upserted("datasource_measurements"), second, "datasource_measurements")
     now = sandbox.clock.now()
-    start, end = datetime(2026, 2, 20, tzinfo=UTC), datetime(2026, 3, 11, 9, tzinfo=UTC)
-    late = datetime(2026, 3, 7, tzinfo=UTC)
-    truth = expected_records(sandbox.world.truth("hour", late, end, now))
+    again, end = datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 11, 9, tzinfo=UTC)
+    truth = expected_records(sandbox.world.truth("hour", again, end, now))
     assert {key: table[key] for key in table if key[-1] >= "2026-03-07"} == truth
-    assert len(table) >= len(expected_records(sandbox.world.truth("hour", start, late, now)))
+    assert min(key[-1] for key in table) == "2026-03-05T00:00:00.000Z"
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
