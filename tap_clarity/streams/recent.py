@@ -6,11 +6,26 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.api.errors import FileError, KeyRefusedError, RequestRefusedError
+from tap_clarity.api.errors import (
+    AccessRefusedError,
+    FileError,
+    KeyRefusedError,
+    RequestRefusedError,
+)
 from tap_clarity.api.recent import RecentReply, continue_recent, query_recent
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.planning.bookmarks import RecentBookmark, fingerprint
-from tap_clarity.planning.recovery import AskCache, GoOn, Known, ask_cache, next_step, windows_of
+from tap_clarity.planning.recovery import (
+    AskCache,
+    GoOn,
+    Known,
+    Step,
+    after_reply,
+    ask_cache,
+    is_off,
+    next_step,
+    windows_of,
+)
 from tap_clarity.planning.windows import merged, without
 from tap_clarity.streams.measurements import datasource_choice, measurement_query
 from tap_clarity.streams.reporting import ReportingStream, requests_left
@@ -34,22 +49,27 @@ class RecentMeasurements(ReportingStream):
     advances_by = "continuation token in state"
     report = "datasource-measurements"
     _same_query = True
+    _token_refused = False
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         now = self.run.clock.now()
-        reply = self._ask(now)
-        try:
-            yield from self.emit(reply.measurements)
-        except UnreadableError as error:
-            raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
+        step, reply = self._ask(now)
+        yield from self._written(reply)
+        at = reply.answered_at or now
+        if is_off(now, at):
+            self.logger.warning(
+                "The clock of this machine is off by %s: going by Clarity's", abs(at - now)
+            )
+            if isinstance(step, AskCache):
+                step, reply = self._ask(at)
+                yield from self._written(reply)
         if reply.token is None:
-            self.logger.warning("Clarity sent no continuation token; the next run asks the cache")
+            self.logger.warning("Clarity sent no continuation token; the next run asks its cache")
         # Only now, with all records written, may the next run go on from here.
-        self.bookmark.token, self.bookmark.issued_at = reply.token, now
-        self.bookmark.covered_until = now
+        self.bookmark = after_reply(self.bookmark, step, reply.token, at)
         self.bookmark.datasources = self._datasources or self.bookmark.datasources
         self.save(self.bookmark.to_state())
-        yield from self._fill_holes(now)
+        yield from self._fill_holes()
 
     @cached_property
     def bookmark(self) -> RecentBookmark:
@@ -64,25 +84,28 @@ class RecentMeasurements(ReportingStream):
             bookmark = RecentBookmark()
         self._same_query = bookmark.fingerprint in {None, mark}
         if not self._same_query:
-            self.logger.warning("The settings of the query have changed: asking the cache anew")
             bookmark = replace(bookmark, token=None, building=[])
         return replace(bookmark, fingerprint=mark)
 
     def choice(self) -> dict[str, Any]:
         return datasource_choice(self.run.settings.datasource_ids)
 
-    def next_step(self, now: datetime) -> GoOn | AskCache:
+    def next_step(self, now: datetime) -> Step:
         """Say how to go on."""
         return next_step(self._known(), self.run.settings.frequency, now)
 
     def gaps(self, now: datetime) -> list[Window]:
-        """Give the windows of the reports that would fill the holes, but for those being built."""
-        step, settings = self.next_step(now), self.run.settings
+        """Foretell the windows of the reports that the next run would want for holes."""
+        step = self.next_step(now)
+        found = [step.hole] if isinstance(step, AskCache) and step.hole else []
+        return self._wanted(merged([*self.bookmark.holes, *found]))
+
+    def _wanted(self, holes: list[Window]) -> list[Window]:
+        """Give the windows of the reports that would fill holes, but for those being built."""
+        settings = self.run.settings
         if not settings.recover_gaps:
             return []
-        found = [step.hole] if isinstance(step, AskCache) and step.hole else []
         building = [window for _, window in self.bookmark.building]
-        holes = merged([*self.bookmark.holes, *found])
         return windows_of(holes, building, settings.report_window_days)
 
     def _known(self) -> Known:
@@ -94,46 +117,64 @@ class RecentMeasurements(ReportingStream):
             same_query=self._same_query,
             same_datasources=bookmark.datasources in {None, self._datasources}
             or self._datasources is None,
+            refused=self._token_refused,
         )
 
     def on_delivered(self, window: Window) -> None:
         holes = self.bookmark.holes
         self.bookmark.holes = [left for hole in holes for left in without(hole, [window])]
+        self.logger.info("%s: a report has filled %s UTC", self.name, window)
 
-    def _ask(self, now: datetime) -> RecentReply[Iterator[Piece]]:
-        connection, settings = self.run.connection, self.run.settings
+    def _ask(self, now: datetime) -> tuple[Step, RecentReply[Iterator[Piece]]]:
         step = self.next_step(now)
         if isinstance(step, GoOn):
             try:
-                return continue_recent(connection, settings.org, step.token, self.open_measurements)
-            except (KeyRefusedError, RequestRefusedError) as error:
+                return step, self._continue(step)
+            except (KeyRefusedError, AccessRefusedError, RequestRefusedError) as error:
                 # Nobody knows how a dead token is refused. If it is the key, the cache says so too.
-                self.logger.warning("The continuation token is refused: %s", error)
-            step = ask_cache(self._known(), settings.frequency, now)
-        if step.hole:
-            self.bookmark.holes = merged([*self.bookmark.holes, step.hole])
-        query = measurement_query(settings) | self.choice()
-        return query_recent(connection, query, step.start, self.open_measurements)
+                self.logger.debug("The continuation token is refused: %s", error)
+                self._token_refused = True
+            step = ask_cache(self._known(), self.run.settings.frequency, now)
+        return step, self._query(step)
 
-    def _fill_holes(self, now: datetime) -> Iterator[Record]:
+    def _continue(self, step: GoOn) -> RecentReply[Iterator[Piece]]:
+        org = self.run.settings.org
+        return continue_recent(self.run.connection, org, step.token, self.open_measurements)
+
+    def _query(self, step: AskCache) -> RecentReply[Iterator[Piece]]:
+        query = measurement_query(self.run.settings) | self.choice()
+        reply = query_recent(self.run.connection, query, step.start, self.open_measurements)
+        start = f"{step.start:%Y-%m-%d %H:%M}"
+        self.logger.info(
+            "%s: %s, so Clarity's cache is asked from %s UTC on", self.name, step.why, start
+        )
+        return reply
+
+    def _written(self, reply: RecentReply[Iterator[Piece]]) -> Iterator[Record]:
+        try:
+            yield from self.emit(reply.measurements)
+        except UnreadableError as error:
+            raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
+
+    def _fill_holes(self) -> Iterator[Record]:
         """Fill by reports what the cache no longer has; what cannot be had now stays in state."""
-        bookmark, settings = self.bookmark, self.run.settings
+        bookmark, recovers = self.bookmark, self.run.settings.recover_gaps
+        fate = "a report is to fill it" if recovers else "recover_gaps is off, so it stays"
         for hole in bookmark.holes:
             self.logger.warning(
-                "%s has a hole from %s%s",
-                self.name,
-                hole,
-                "" if settings.recover_gaps else "; recover_gaps is off, so it stays",
+                "%s: Clarity's cache no longer has %s UTC: %s", self.name, hole, fate
             )
-        if not settings.recover_gaps or not (bookmark.holes or bookmark.building):
+        if not recovers or not (bookmark.holes or bookmark.building):
             return
-        left = requests_left(self._tap, now)
-        wanted = self.gaps(now)
+        left = requests_left(self._tap, self.run.clock.now())
+        wanted = self._wanted(bookmark.holes)
+        yield from self.reported_records(wanted[:left], left, self.choice())
         if len(wanted) > left:
             self.say_put_off(len(wanted) - left)
-        yield from self.reported_records(wanted[:left], left, self.choice())
-        if bookmark.holes:
-            self.logger.warning("%s: %d holes wait for a later run", self.name, len(bookmark.holes))
+        for hole in bookmark.holes:
+            self.logger.warning(
+                "%s: still without %s UTC; the next run tries again", self.name, hole
+            )
 
     @property
     def _datasources(self) -> str | None:

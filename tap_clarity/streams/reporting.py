@@ -93,17 +93,15 @@ class ReportingStream(MeasurementStream):
         except QuotaUsedUpError as error:
             self.bookmark.spent = used_up(self.run.clock.now().date())
             self.save(self.bookmark.to_state())
-            self._say_when_it_goes_on(f"Clarity grants no more reports today ({error})")
+            self._say_when_it_goes_on(f"Clarity grants no more reports today: {error}")
 
     def say_put_off(self, reports: int) -> None:
-        """Say that today's quota is not enough for all reports."""
+        """Say, once in a run, that today's quota was not enough for all reports."""
         limit = self.run.settings.report_daily_limit
-        self._say_when_it_goes_on(f"report_daily_limit ({limit}) puts off reports: {reports}")
+        if not self.run.quota_told:
+            self._say_when_it_goes_on(f"report_daily_limit ({limit}) puts off reports: {reports}")
 
     def _say_when_it_goes_on(self, why: str) -> None:
-        """Say it once in a run, however many streams are concerned."""
-        if self.run.quota_told:
-            return
         self.run.quota_told = True
         tomorrow = floor(self.run.clock.now(), DAY) + DAY
         goes_on = f"they are asked for from {tomorrow:%Y-%m-%d %H:%M} UTC on, nothing is lost"

@@ -90,10 +90,10 @@ class ReportStream(ReportingStream):
         self._slot = slot_of(now, self.standing(now).scope.interval)
         self._head = due.head[-1] if due.head else None
         self._announce(due, len(share), now)
+        yield from self.reported_records(share, left, choice)
         put_off = sum(map(len, dues.values())) - sum(map(len, shares.values()))
         if put_off:
             self.say_put_off(put_off)
-        yield from self.reported_records(share, left, choice)
 
     def on_asked(self, window: Window) -> None:
         if window == self._head:
