@@ -245,5 +245,66 @@ def test_killed_while_rows_are_written_it_writes_them_again(sandbox: Sandbox) ->
     assert run.upserted(STREAM) == truth(sandbox, "2026-02-20", "2026-03-10T09:00Z")
 
 
+def test_what_is_not_ready_in_time_is_left_to_the_next_run(slow: Sandbox) -> None:
+    days = Days(slow, start_date="2026-03-05", report_wait_timeout=60, metric_select=ONE_METRIC)
+    begin = slow.clock.now()
+    assert days.load() == ["2026-03-05 to 2026-03-10 09:00"]
+    assert slow.clock.now() - begin <= timedelta(seconds=61)
+    assert days.table == {}
+    (line,) = warnings(days.run)
+    assert line.startswith("report_wait_timeout is over: the next run takes up the reports")
+    assert days.load(after=HOUR) == []
+    assert days.table
+    assert stand(days.run)["covered"] == [["2026-03-05T00:00Z", "2026-03-10T09:00Z"]]
+
+
+@pytest.mark.parametrize("struck", [1, 2])
+def test_only_the_report_that_failed_is_asked_for_in_the_next_run(
+    sandbox: Sandbox, struck: int
+) -> None:
+    windows = ["2026-03-06 to 2026-03-10 09:00", "2026-03-01 to 2026-03-06"]
+    days = Days(
+        sandbox,
+        start_date="2026-03-01",
+        report_window_days=5,
+        lookback_days=0,
+        metric_select=ONE_METRIC,
+    )
+    sandbox.faults.order("stall", seconds=0, method="POST", times=struck - 1)
+    sandbox.faults.order("failed-report", method="POST")
+    days.settings["report_daily_limit"] = 2
+    assert days.load() == windows
+    days.settings["report_daily_limit"] = 25
+    assert days.load(after=HOUR) == [windows[struck - 1].replace("09:00", "10:00")]
+    assert days.load(after=HOUR) == []
+    assert len(stand(days.run)["covered"]) == 1
+
+
+def test_a_report_that_fails_for_good_is_an_error_with_claritys_words(sandbox: Sandbox) -> None:
+    sandbox.faults.order("failed-report", method="POST", times=2, message="Too many rows")
+    run = run_inside(sandbox, start_date="2026-03-09", metric_select=ONE_METRIC)
+    assert run.status == 1
+    (line,) = run.complaints
+    assert "for 2026-03-09 00:00 to 2026-03-10 09:00 has failed like the one before it" in line
+    assert "Clarity says 'Too many rows'" in line
+    assert len(asked(sandbox)) == 2
+    after = run_inside(
+        sandbox, state=run.state, start_date="2026-03-09", metric_select=ONE_METRIC
+    ).check()
+    assert stand(after)["covered"] == [["2026-03-09T00:00Z", "2026-03-10T09:00Z"]]
+
+
+def test_a_report_that_clarity_has_forgotten_is_asked_for_anew(slow: Sandbox) -> None:
+    settings: dict[str, Any] = {"start_date": "2026-03-09", "metric_select": ONE_METRIC}
+    state = run_inside(slow, report_wait_timeout=0, **settings).check().state
+    state["bookmarks"][STREAM]["reports"][0][0] = "JB00000000"
+    run = run_inside(slow, state=state, **settings).check()
+    assert asked(slow) == ["2026-03-09 to 2026-03-10 09:00"] * 2
+    assert stand(run)["covered"] == [["2026-03-09T00:00Z", "2026-03-10T09:00Z"]]
+    slow.clock.advance(HOUR)
+    run_inside(slow, state=run.state, **settings).check()
+    assert len(asked(slow)) == 2
+
+
 def polls(sandbox: Sandbox) -> int:
     return len([*calls(sandbox, "GET", "/v2/report-request")])
