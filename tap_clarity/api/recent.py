@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
 
 from tap_clarity.api.bodies import prove_whole
@@ -11,7 +13,7 @@ from tap_clarity.api.errors import TransientError
 from tap_clarity.instants import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from tap_clarity.api.connection import Connection, Reply
@@ -24,10 +26,17 @@ TOKEN_HEADER = "x-clarity-continuation-token"  # noqa: S105
 
 @dataclass(frozen=True, slots=True)
 class RecentReply(Generic[T]):
-    """Measurements, and the token for what comes after them (if Clarity sent one)."""
+    """What a query has brought.
+
+    Attributes:
+        measurements: All of them.
+        token: For what comes after them; None if Clarity sent none.
+        answered_at: When Clarity answered, by its own clock; None if it did not say.
+    """
 
     measurements: T
     token: str | None
+    answered_at: datetime | None
 
 
 def query_recent(
@@ -73,8 +82,17 @@ def _ask(connection: Connection, call: Call, open_body: Callable[[BinaryIO], T])
     def read(reply: Reply) -> RecentReply[T]:
         prove_whole(reply.body)
         try:
-            return RecentReply(open_body(reply.body), reply.headers.get(TOKEN_HEADER))
+            measurements = open_body(reply.body)
         except ValueError as error:
             raise TransientError(f"the reply is unusable: {error}") from error
+        token = reply.headers.get(TOKEN_HEADER) or None
+        return RecentReply(measurements, token, _answered_at(reply.headers))
 
     return connection.ask(call, read)
+
+
+def _answered_at(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None

@@ -13,7 +13,7 @@ from tap_clarity.sandbox.clock import Clock
 from tap_clarity.sandbox.control import Control
 from tap_clarity.sandbox.faults import Faults
 from tap_clarity.sandbox.gate import Gate
-from tap_clarity.sandbox.instants import instant
+from tap_clarity.sandbox.instants import SECOND, instant
 from tap_clarity.sandbox.quirks import Switches
 from tap_clarity.sandbox.recent import Recent
 from tap_clarity.sandbox.reports import ReportDesk, ReportTerms
@@ -77,6 +77,7 @@ class Sandbox:
         api = Api(self.world, self.clock, self.api_key, recent, self._reports)
         control = Control(self.world, self.clock, self.requests, self.faults)
         self._server.answer = Gate(api, control).answer
+        self._server.seconds = lambda: self.clock.millis() / SECOND
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name="clarity-sandbox", daemon=True
         )

@@ -31,6 +31,8 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
 
     answer: Callable[[Request], Response]
+    seconds: Callable[[], float] = staticmethod(time.time)
+    """Seconds since the epoch, by the clock that dates the answers."""
 
     def __init__(self, port: int) -> None:
         super().__init__((LOOPBACK, port), Handler)
@@ -64,6 +66,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Stay silent: the request log tells more."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Write a date header: now, unless told otherwise."""
+        return super().date_time_string(self.server.seconds() if timestamp is None else timestamp)
 
     def _serve(self) -> None:
         self._send(self.server.answer(self._request()))

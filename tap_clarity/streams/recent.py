@@ -173,7 +173,7 @@ class RecentMeasurements(ReportingStream):
             self.say_put_off(len(wanted) - left)
         for hole in bookmark.holes:
             self.logger.warning(
-                "%s: still without %s UTC; the next run tries again", self.name, hole
+                "%s: %s UTC is still missing; the next run goes on", self.name, hole
             )
 
     @property
