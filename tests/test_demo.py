@@ -116,6 +116,17 @@ class TestStep:
             steps.step("Ill", ["false"], log)
         assert str(failure.value) == f"It ended with status 1. All of its output: {log}"
 
+    def test_a_failure_shows_no_frames_of_a_traceback(self, log: Path, tmp_path: Path) -> None:
+        script = tmp_path / "script.py"
+        script.write_text("def divide():\n    1 / 0\n\n\ndivide()\n")
+        with pytest.raises(steps.StepError) as failure:
+            steps.step("Ill", [sys.executable, script], log)
+        lines = str(failure.value).splitlines()
+        assert lines[:-1] == [
+            "  | Traceback (most recent call last):",
+            "  | ZeroDivisionError: division by zero",
+        ]
+
     def test_paths_in_the_clone_are_shown_as_one_types_them(self) -> None:
         assert steps.shown(ROOT / "output" / "x.log") == "output/x.log"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _TAIL = 15
+# The frames of a traceback bury what was wrong.
+_FRAMES = re.compile(r'^ *File "[^\n]*\n(?: {4}[^\n]*\n)*', re.MULTILINE)
 
 
 class StepError(Exception):
@@ -47,7 +50,8 @@ def step(
 
 def _failure(status: int, log: Path) -> str:
     last = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2]
-    tail = "".join(f"  | {line}\n" for line in last.splitlines()[1:][-_TAIL:])
+    lines = _FRAMES.sub("", last).splitlines()[1:]
+    tail = "".join(f"  | {line}\n" for line in lines[-_TAIL:])
     return f"{tail}It ended with status {status}. All of its output: {shown(log)}"
 
 
