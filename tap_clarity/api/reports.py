@@ -13,10 +13,12 @@ what must survive a crash: a request costs one of the organisation's 30 a day.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections import deque
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -160,7 +162,7 @@ class ReportDesk(Generic[T]):
         self._asked_again: set[Window] = set()
         self._allowance = 0
         self._failure: ClarityError | None = None
-        self._progress = Progress(clock.now())
+        self._progress = Progress()
 
     @property
     def building(self) -> list[Report]:
@@ -189,7 +191,7 @@ class ReportDesk(Generic[T]):
         self._queue.extend(wanted)
         self._allowance = allowance
         for report in self._building:
-            self._progress.begin(report, self._clock.now())
+            self._progress.take_up(report, self._clock.now())
         yield from self._ask_for_more()
         while self._building:
             report = self._building[0]
@@ -198,11 +200,11 @@ class ReportDesk(Generic[T]):
                 self._leave_the_rest()
                 break
             if poll.status == SUCCEEDED:
+                self._progress.finish(report, self._clock.now())
                 # While its rows are read, Clarity has time for another one.
                 yield from self._ask_for_more(ready=1)
                 yield Ready(report, self._rows(report, poll))
                 self._building.popleft()
-                self._progress.done += 1
             else:
                 self._building.popleft()
                 yield Dropped(report)
@@ -284,12 +286,13 @@ class ReportDesk(Generic[T]):
             wait = min(1.5 * wait, LONGEST_POLL)
 
     def _say_how_it_goes(self, report: Report, poll: Poll) -> None:
-        now, more = self._clock.now(), len(self._building) + len(self._queue) - 1
+        now, rounds = self._clock.now(), math.ceil(len(self._queue) / self._concurrency)
         logger.info(
             "%s report %s (%s): %.0f s so far, %d more to come, %s",
             "Asking again about" if poll.is_odd else "Clarity is building",
             *(report.id, report.window, self._progress.seconds(report, now)),
-            *(more, self._progress.forecast(more + 1, now)),
+            len(self._building) + len(self._queue) - 1,
+            self._progress.forecast(self._building[-1], rounds, now),
         )
 
     def _leave_the_rest(self) -> None:
@@ -356,24 +359,35 @@ def _blaming(file: str) -> Iterator[None]:
 class Progress:
     """How it goes with the reports of one desk, for people."""
 
-    def __init__(self, now: datetime) -> None:
-        self.done = 0
-        self._began = now
+    def __init__(self) -> None:
         self._since: dict[str, datetime] = {}
+        self._own: set[str] = set()
+        self._took: list[timedelta] = []
+
+    def take_up(self, report: Report, now: datetime) -> None:
+        """Note that a report of an earlier run is waited for."""
+        self._since[report.id] = now
 
     def begin(self, report: Report, now: datetime) -> None:
-        """Note that a report has been asked for, or taken up from an earlier run."""
+        """Note that a report has been asked for."""
         self._since[report.id] = now
+        self._own.add(report.id)
+
+    def finish(self, report: Report, now: datetime) -> None:
+        """Note that a report is built."""
+        if report.id in self._own:
+            self._took.append(now - self._since[report.id])
 
     def seconds(self, report: Report, now: datetime) -> float:
         """Tell for how long a report has been waited for."""
         return (now - self._since[report.id]).total_seconds()
 
-    def forecast(self, left: int, now: datetime) -> str:
-        """Tell when those left will be done, if they go like those before."""
-        if not self.done:
+    def forecast(self, last: Report, rounds: int, now: datetime) -> str:
+        """Tell when all will be done: `last`, and rounds of others that are asked for after it."""
+        if not self._took:
             return "no estimate of the end yet"
-        end = now + (now - self._began) / self.done * left
+        mean = sum(self._took, timedelta()) / len(self._took)
+        end = max(now, self._since[last.id] + mean) + rounds * mean
         return f"the end at about {end:%Y-%m-%d %H:%M} UTC"
 
 
