@@ -131,6 +131,16 @@ def test_columns_may_come_in_any_order() -> None:
     ]
 
 
+def test_a_byte_order_mark_is_not_part_of_the_first_name() -> None:
+    content = f"\ufeff{PM}.raw,datasourceId,time\n1,DAAAA0001,2026-03-10T05:00Z".encode()
+    assert only(read(content, REPORT)) == Reading(PM, 1, None, None, None, None)
+
+
+def test_columns_in_other_scripts_are_not_taken_for_one() -> None:
+    content = f"{RAW},温度,湿度\nDAAAA0001,2026-03-10T05:00Z,1,20,50".encode()
+    assert only(read(content, REPORT)) == Reading(PM, 1, None, None, None, None)
+
+
 def test_columns_that_nobody_knows_are_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
     content = table_of(f"""
         {RAW},comment,{PM}.colour,.raw
