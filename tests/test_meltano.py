@@ -19,7 +19,7 @@ from tests.meltano_project import MELTANO_YML, Project
 from tests.tapping import calls, expected_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.meltano_project import Done
@@ -47,6 +47,17 @@ def load(project: Project, sandbox: Sandbox, *options: str) -> Done:
     return project.run(sandbox, *options, start_date=f"{START:%Y-%m-%d}")
 
 
+def town() -> Sandbox:
+    """Make the small world of all runs here; at its first instant the project is loaded."""
+    return Sandbox(seed=1, datasources=4, now=NOW, frozen=True)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with town() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
     """The project after its first load, made once for all workers; tests go on with copies."""
@@ -57,8 +68,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
         if not (root / "log").exists():
             project = Project.create(root)
             project.meltano("install", "target-duckdb").check()
-            # As the fixture `sandbox`, which lives for one test only.
-            with Sandbox(seed=1, datasources=8, now=NOW, frozen=True) as sandbox:
+            with town() as sandbox:
                 (root / "log").write_text(load(project, sandbox).check().log)
     return Project(root)
 
