@@ -7,7 +7,8 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_clarity.api.errors import FileError, QuotaUsedUpError
-from tap_clarity.api.reports import Asked, Asking, Dropped, Event, Ready, Report, ReportDesk
+from tap_clarity.api.report_desk import Asked, Asking, Dropped, Event, Ready, ReportDesk
+from tap_clarity.api.reports import Report
 from tap_clarity.instants import DAY, floor
 from tap_clarity.planning.bookmarks import ReportBookmark
 from tap_clarity.planning.quota import Spent, left_today, used_up

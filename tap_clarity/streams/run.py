@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tap_clarity.api.connection import Connection
 from tap_clarity.api.errors import AccessRefusedError, OrgRefusedError
 from tap_clarity.api.metadata import JsonObject, list_resource
-from tap_clarity.api.reports import Patience
+from tap_clarity.api.report_desk import Patience
 from tap_clarity.streams.ahead import Workers
 
 if TYPE_CHECKING:

@@ -22,16 +22,16 @@ from tap_clarity.api.errors import (
     RequestRefusedError,
     UnavailableError,
 )
-from tap_clarity.api.reports import (
+from tap_clarity.api.report_desk import (
     Asked,
     Asking,
     Dropped,
     Event,
     Patience,
     Ready,
-    Report,
     ReportDesk,
 )
+from tap_clarity.api.reports import Report
 from tap_clarity.instants import Window
 from tap_clarity.sandbox import Sandbox
 from tests.reporting import SandboxClock, asked
