@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
@@ -10,11 +11,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+from array import array
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from unittest.mock import patch
 
 from tap_clarity import writer
@@ -94,9 +97,11 @@ def run_killed(
 ) -> TapRun:
     """Run the tap as a process, kill it when it is time to, and read what got out.
 
+    Its output goes into a pipe that is not read before: what does not fit holds it up.
+
     Args:
         sandbox: Where to read, and which clock to go by.
-        when: Tells, given how many bytes have got out, whether it is time.
+        when: Tells, given how many bytes wait in the pipe, whether it is time.
         signum: The signal that kills.
         state: The Singer state to begin with.
         env: Further environment variables.
@@ -112,26 +117,31 @@ def run_killed(
             Path(folder, name).write_text(json.dumps(content), encoding="utf-8")
         command = [sys.executable, str(LAUNCHER), *(f"--{name}={folder}/{name}" for name in files)]
         with (
-            tempfile.TemporaryFile() as output,
             tempfile.TemporaryFile() as errors,
             subprocess.Popen(
                 command,
-                stdout=output,
+                stdout=subprocess.PIPE,
                 stderr=errors,
                 env={**os.environ, "TEST_SANDBOX_URL": sandbox.url, **(env or {})},
             ) as process,
         ):
+            assert process.stdout
             end = time.monotonic() + PATIENCE
-            while not when(os.fstat(output.fileno()).st_size):
+            while not when(unread(process.stdout)):
                 assert process.poll() is None, "the tap ended by itself"
                 assert time.monotonic() < end, "it never came to that"
                 time.sleep(0.01)
             process.send_signal(signum)
+            lines, newline, _ = process.stdout.read().rpartition(b"\n")
             process.wait()
-            output.seek(0)
             errors.seek(0)
-            whole = output.read().rpartition(b"\n")
-            return TapRun(process.returncode, whole[0] + whole[1], errors.read().decode())
+            return TapRun(process.returncode, lines + newline, errors.read().decode())
+
+
+def unread(pipe: IO[bytes]) -> int:
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def config_for(sandbox: Sandbox) -> dict[str, Json]:

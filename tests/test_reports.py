@@ -202,7 +202,7 @@ def test_another_target_layout_or_concurrency_is_no_other_query(sandbox: Sandbox
 
 
 def test_killed_while_three_reports_are_built_it_asks_for_none_again(slow: Sandbox) -> None:
-    settings: dict[str, Any] = {"start_date": "2026-02-20", "report_window_days": 8}
+    settings: dict[str, Any] = {"start_date": "2026-03-06", "report_window_days": 2}
     slow.faults.order("stall", path="/v2/report-request*", method="GET", seconds=STALL)
     killed = run_killed(slow, lambda _: polls(slow) == 1, **settings)
     assert killed.status == -signal.SIGKILL
@@ -210,11 +210,11 @@ def test_killed_while_three_reports_are_built_it_asks_for_none_again(slow: Sandb
     slow.faults.clear()
     run = run_inside(slow, state=killed.state, **settings).check()
     assert asked(slow) == [
-        "2026-03-03 to 2026-03-10 09:00",
-        "2026-02-20 to 2026-02-28",
-        "2026-02-28 to 2026-03-03",
+        "2026-03-09 to 2026-03-10 09:00",
+        "2026-03-06 to 2026-03-08",
+        "2026-03-08 to 2026-03-09",
     ]
-    assert run.upserted(STREAM) == truth(slow, "2026-02-20", "2026-03-10T09:00Z")
+    assert run.upserted(STREAM) == truth(slow, "2026-03-06", "2026-03-10T09:00Z")
     assert stand(run)["reports"] == []
 
 
@@ -236,13 +236,13 @@ def test_a_report_is_in_the_state_before_it_is_polled(slow: Sandbox) -> None:
 
 
 def test_killed_while_rows_are_written_it_writes_them_again(sandbox: Sandbox) -> None:
-    settings: dict[str, Any] = {"start_date": "2026-02-20"}
-    killed = run_killed(sandbox, lambda written: written > 300_000, **settings)
+    settings: dict[str, Any] = {"start_date": "2026-03-08"}
+    killed = run_killed(sandbox, lambda written: written > 50_000, **settings)
     assert killed.records(STREAM)
     assert stand(killed)["covered"] == []
     run = run_inside(sandbox, state=killed.state, **settings).check()
     assert len(asked(sandbox)) == 1
-    assert run.upserted(STREAM) == truth(sandbox, "2026-02-20", "2026-03-10T09:00Z")
+    assert run.upserted(STREAM) == truth(sandbox, "2026-03-08", "2026-03-10T09:00Z")
 
 
 def test_what_is_not_ready_in_time_is_left_to_the_next_run(slow: Sandbox) -> None:
