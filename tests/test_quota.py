@@ -58,6 +58,17 @@ def test_at_the_limit_it_ends_well_and_says_when_it_goes_on(sandbox: Sandbox) ->
     assert len(asked(sandbox)) == 8
 
 
+def test_requests_count_on_the_day_on_which_they_are_sent() -> None:
+    with Sandbox(
+        seed=1, datasources=2, now="2026-03-10T23:59:30Z", frozen=True, report_seconds=60
+    ) as sandbox:
+        state: Json = None
+        for _ in range(2):
+            state = load(sandbox, state, report_daily_limit=4, report_concurrency=1).check().state
+        days = Counter(post["at"][:10] for post in calls(sandbox, "POST", "report-requests"))
+        assert days == {"2026-03-10": 1, "2026-03-11": 4}
+
+
 def test_the_limit_holds_for_all_streams_together_heads_first(sandbox: Sandbox) -> None:
     run = load(sandbox, streams=THREE, report_daily_limit=5).check()
     kinds = Counter(post["body"]["report"] for post in calls(sandbox, "POST", "report-requests"))
@@ -144,6 +155,7 @@ def test_a_short_retry_after_without_end_means_that_the_quota_is_used_up(sandbox
 
 
 AMBIGUOUS = (
+    {"kind": "stall", "seconds": 3},
     {"kind": "drop"},
     {"kind": "cut", "at": 0.2},
     {"kind": "status", "status": 502},
@@ -157,7 +169,7 @@ def test_an_ambiguous_request_is_counted_and_not_repeated_in_that_run(
     sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     sandbox.faults.order(method="POST", path="/v2/report-requests", **fault)
-    first = load(sandbox, start_date="2026-03-10", report_daily_limit=2)
+    first = load(sandbox, start_date="2026-03-10", report_daily_limit=2, request_timeout=1)
     assert first.status == 1
     (line,) = first.complaints
     assert "Clarity may have acted on it all the same" in line
