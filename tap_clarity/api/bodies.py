@@ -89,26 +89,21 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
     Raises:
         TransientError: If it is anything else.
     """
+    prove_whole(body)
     with body:
-        try:
-            return json.loads(unzipped(body).read(), parse_constant=_refuse)
-        except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            message = f"the reply is not JSON ({describe(body)})"
-            raise TransientError(message) from error
+        text = unzipped(body).read()
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise TransientError(f"the reply is not JSON ({_describe(text)})") from error
 
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def describe(body: BinaryIO) -> str:
-    """Say in a few words what a body looks like instead of what was expected."""
-    body.seek(0)
-    start = body.read(CHUNK).lstrip()
+def _describe(text: bytes) -> str:
+    start = text.lstrip()[:1]
     if not start:
         return "it is empty"
-    if start.startswith(GZIP):
-        return "gzipped, cut or damaged"
-    if start[:1] == b"<":
-        return "an HTML or XML page"
-    return "cut or garbled"
+    return "an HTML or XML page" if start == b"<" else "cut or garbled"

@@ -179,12 +179,7 @@ class Connection:
 
 
 class _Session(requests.Session):
-    """A session that sends no credentials but the API key, and that to its own host only."""
-
-    @staticmethod
-    def auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add nothing; without this, requests looks for passwords in ~/.netrc."""
-        return request
+    """A session that sends the API key to its own host only."""
 
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
@@ -196,9 +191,11 @@ class _Session(requests.Session):
 
 
 def _session(user_agent: str) -> requests.Session:
-    # urllib3 prints whole addresses: a report's link carries its signature in there.
-    logging.getLogger("urllib3").propagate = False
+    for module in ("connection", "connectionpool", "poolmanager", "util.retry"):
+        # They print whole addresses: a report's link carries its signature in there.
+        logging.getLogger(f"urllib3.{module}").disabled = True
     session = _Session()
+    session.auth = lambda request: request  # or requests would look for passwords in ~/.netrc
     session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
     # requests knows REQUESTS_CA_BUNDLE by itself, and lets it win over this.
     session.verify = os.environ.get("SSL_CERT_FILE") or True

@@ -20,8 +20,6 @@ ClarityError                 one line: what happened, what to do
 
 from __future__ import annotations
 
-import re
-
 MESSAGE_LENGTH = 200
 
 
@@ -94,5 +92,5 @@ class FileError(ClarityError):
 
 def one_line(text: str) -> str:
     """Fold a foreign text to one short printable line."""
-    line = re.sub(r"[^\x20-\x7e\xa0-\ud7ff]+", " ", text).strip()
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return line if len(line) <= MESSAGE_LENGTH else line[: MESSAGE_LENGTH - 1] + "…"
