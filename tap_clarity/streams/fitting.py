@@ -87,7 +87,7 @@ def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Js
             continue
         kept[field], left = _fit(value, properties[field])
         if left is not None:
-            rest[_free(field, rest)] = left
+            rest[field] = left
     return kept, rest or None
 
 

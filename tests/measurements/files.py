@@ -35,11 +35,15 @@ def expect(
     return Expected(id_field, FREQUENCIES[frequency], window)
 
 
+def read_whole(content: bytes, expected: Expected | None = None) -> list[Measurement]:
+    return list(read_measurements(io.BytesIO(content), expected or expect()))
+
+
 def read(content: bytes, expected: Expected | None = None) -> list[Measurement]:
     """Read all measurements, without the readings that say nothing."""
     return [
         replace(found, readings=[reading for reading in found.readings if reading.exists])
-        for found in read_measurements(io.BytesIO(content), expected or expect())
+        for found in read_whole(content, expected)
     ]
 
 

@@ -141,6 +141,12 @@ def test_columns_in_other_scripts_are_not_taken_for_one() -> None:
     assert only(read(content, REPORT)) == Reading(PM, 1, None, None, None, None)
 
 
+def test_the_end_of_a_period_is_taken_as_it_is_given() -> None:
+    content = b"datasourceId,startOfPeriod,endOfPeriod\nD1,2026-03-10T05:00Z,2026-03-10T05:45Z"
+    (found,) = read(content, REPORT)
+    assert found.period_end == at(5) + timedelta(minutes=45)
+
+
 def test_columns_that_nobody_knows_are_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
     content = table_of(f"""
         {RAW},comment,{PM}.colour,.raw

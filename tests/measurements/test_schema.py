@@ -16,7 +16,7 @@ from tap_clarity.instants import format_instant
 from tap_clarity.measurements.dictionary import metrics_at
 from tap_clarity.measurements.records import OTHER_METRICS, Record, long_records, wide_records
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
-from tests.measurements.files import at, csv_of, expect, quickly, read
+from tests.measurements.files import at, csv_of, expect, quickly, read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +174,7 @@ def test_every_record_keeps_to_its_schema(
     header = [ID_NAMES[id_field], "time", *(f"{m}.{name}" for m in metrics for name in names)]
     times = [format_instant(at(hour)) for hour in range(len(rows))]
     table = [["X0000001", time, *sum(row, ())] for time, row in zip(times, rows, strict=True)]
-    found = read(csv_of([header, *table]), expect(frequency, id_field=id_field))
+    found = read_whole(csv_of([header, *table]), expect(frequency, id_field=id_field))
 
     validator = strict_validator(measurement_schema(id_field, layout, frequency))
     records = records_of(layout, frequency, found, id_field)
@@ -189,8 +189,11 @@ def test_every_record_keeps_to_its_schema(
 
 
 def test_a_long_record_has_all_its_columns() -> None:
-    content = b"datasourceId,time,new.raw\nDAAAA0001,2026-03-10T05:00:00.000Z,1.5"
-    assert records_of("long", "hour", read(content), "datasource_id") == [
+    content = (
+        b"datasourceId,time,locationLatitude,locationLongitude,new.raw\n"
+        b"DAAAA0001,2026-03-10T05:00:00.000Z,47.7,-96.8,1.5"
+    )
+    assert records_of("long", "hour", read_whole(content), "datasource_id") == [
         {
             "org": "exampleAB12",
             "datasource_id": "DAAAA0001",
@@ -205,8 +208,8 @@ def test_a_long_record_has_all_its_columns() -> None:
             "status": None,
             "qc_assessment": None,
             "qc_flags": None,
-            "latitude": None,
-            "longitude": None,
+            "latitude": 47.7,
+            "longitude": -96.8,
         }
     ]
 
@@ -216,7 +219,7 @@ def test_a_wide_record_keeps_unknown_metrics_whole() -> None:
         b"datasourceId,time,no2Conc1HourMean.raw,no2Conc1HourMean.status,new.raw,new.qcFlags\n"
         b'DAAAA0001,2026-03-10T05:00:00.000Z,1.5,sensor-ready,2,"[""A""]"'
     )
-    (record,) = records_of("wide", "hour", read(content), "datasource_id")
+    (record,) = records_of("wide", "hour", read_whole(content), "datasource_id")
     assert record["no2_conc_1_hour_mean_raw"] == 1.5
     assert record["no2_conc_1_hour_mean_status"] == "sensor-ready"
     assert record[OTHER_METRICS] == {
@@ -230,7 +233,7 @@ def test_a_revoked_value_makes_a_record_and_nothing_at_all_makes_none(layout: st
         b"datasourceId,time,no2Conc1HourMean.value,no2Conc1HourMean.status,new.raw,new.qc\n"
         b"DAAAA0001,2026-03-10T05:00:00.000Z,,calibration-error,,valid"
     )
-    (record,) = records_of(layout, "hour", read(content), "datasource_id")
+    (record,) = records_of(layout, "hour", read_whole(content), "datasource_id")
     if layout == "long":
         assert (record["metric"], record["value"]) == ("no2Conc1HourMean", None)
         assert record["status"] == "calibration-error"
