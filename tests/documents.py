@@ -1,4 +1,4 @@
-"""The tables of README.md and the lists of meltano.yml, made from the tap itself.
+"""The tables of README.md and docs, and the lists of meltano.yml, made from the code and its tests.
 
 `python -m tests.documents` rewrites them, with `--check` it only says what has drifted. Each stands
 between two lines with "NAME: begin" and "NAME: end".
@@ -16,6 +16,7 @@ import yaml
 from tap_clarity.settings import SCHEMA
 from tap_clarity.streams.base import ClarityStream
 from tap_clarity.tap import TapClarity
+from tests.faults import CALLS, fate_rows, outcome_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,11 +63,21 @@ def meltano_select() -> str:
     return _yaml({"select": rules})
 
 
+def fates_table() -> str:
+    return _table(("Fault", *(call.name for call in CALLS)), fate_rows())
+
+
+def outcomes_table() -> str:
+    return _table(("Word", "Meaning", "Exit status"), outcome_rows())
+
+
 PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("README.md", "settings", settings_table),
     ("README.md", "streams", streams_table),
     ("meltano.yml", "settings", meltano_settings),
     ("meltano.yml", "select", meltano_select),
+    ("docs/faults.md", "fates", fates_table),
+    ("docs/faults.md", "outcomes", outcomes_table),
 )
 
 

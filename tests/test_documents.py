@@ -1,4 +1,4 @@
-"""README.md, meltano.yml and `--about` say what the code says."""
+"""README.md, docs, meltano.yml and `--about` say what the code says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tap_clarity.settings import SCHEMA
 from tests import documents
 
 ROOT = Path(__file__).parents[1]
+FILES = sorted({file for file, _, _ in documents.PARTS})
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def extractor() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("file", ["README.md", "meltano.yml"])
+@pytest.mark.parametrize("file", FILES)
 def test_generated_parts_are_up_to_date(file: str) -> None:
     text = (ROOT / file).read_text()
     assert documents.renewed(file, text) == text, "run: python -m tests.documents"
@@ -44,7 +45,8 @@ def test_generated_parts_are_up_to_date(file: str) -> None:
 def test_the_check_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in ("README.md", "meltano.yml"):
+    (tmp_path / "docs").mkdir()
+    for file in FILES:
         (tmp_path / file).write_text((ROOT / file).read_text().replace("api_key", "apikey"))
     monkeypatch.setattr(documents, "ROOT", tmp_path)
     assert documents.main(["--check"]) == 1
