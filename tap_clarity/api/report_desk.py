@@ -247,9 +247,9 @@ class ReportDesk(Generic[T]):
     def _say_how_it_goes(self, report: Report, poll: Poll) -> None:
         now, rounds = self._clock.now(), math.ceil(len(self._queue) / self._concurrency)
         logger.info(
-            "%s report %s (%s): %.0f s so far, %d more to come, %s",
+            "%s report %s (%s): %s so far, %d more to come, %s",
             "Asking again about" if poll.is_odd else "Clarity is building",
-            *(report.id, report.window, self._progress.seconds(report, now)),
+            *(report.id, report.window, self._progress.waited(report, now)),
             len(self._building) + len(self._queue) - 1,
             self._progress.forecast(self._building[-1], rounds, now),
         )
@@ -304,9 +304,12 @@ class Progress:
         if report.id in self._own:
             self._took.append(now - self._since[report.id])
 
-    def seconds(self, report: Report, now: datetime) -> float:
-        """Tell for how long a report has been waited for."""
-        return (now - self._since[report.id]).total_seconds()
+    def waited(self, report: Report, now: datetime) -> str:
+        """Tell in words for how long a report has been waited for."""
+        import pendulum  # noqa: PLC0415 - slow to load, and most commands wait for nothing
+
+        seconds = round((now - self._since[report.id]).total_seconds())
+        return pendulum.duration(seconds=max(seconds, 1)).in_words()
 
     def forecast(self, last: Report, rounds: int, now: datetime) -> str:
         """Tell when all will be done: `last`, and rounds of others that are asked for after it."""
