@@ -16,7 +16,7 @@ from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.singerlib import Catalog
 
 from tap_clarity.api.errors import ClarityError
-from tap_clarity.writer import Ended, OutputLost
+from tap_clarity.writer import Ended, OutputLost, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,8 +50,8 @@ class LoudCommand(SingerCommand):
         except Ended as ended:
             self.logger.warning("%s", ended)
             raise
-        except click.Abort:
-            self.logger.warning("Stopped by SIGINT")
+        except click.Abort:  # Ctrl-C before the tap has handlers of its own
+            self.logger.warning("%s", Stopped(signal.SIGINT))
             sys.exit(128 + signal.SIGINT)
         except click.ClickException as error:
             self._refuse(error.format_message())

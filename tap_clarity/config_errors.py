@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.plugin_base import JSONSchemaValidator
@@ -96,6 +97,8 @@ def impossible_settings(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"setting {name} must be at most {most}"
     if not _is_positive(config.get("report_poll_interval", 1)):
         yield "setting report_poll_interval must be a number of seconds above 0"
+    if config.get("report_file_format") == "parquet" and not find_spec("pyarrow"):
+        yield "setting report_file_format: parquet needs pip install 'tap-clarity[parquet]'"
 
 
 def _impossible_dates(config: Mapping[str, Any]) -> Iterator[str]:

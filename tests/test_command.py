@@ -9,9 +9,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 Json = Any
 CANARY = "cAnArY7731"
 """A value that must turn up in no message."""
+NOWHERE = {"api_key": CANARY, "org": "invented", "api_url": "http://127.0.0.1:9"}
 SETTINGS = {
     *("api_key", "org", "api_url", "start_date", "end_date", "output_frequency", "datasource_ids"),
     *("node_ids", "reference_site_ids", "metric_select", "qc_assessment", "qc_flags"),
@@ -95,8 +98,9 @@ def command(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Answer]]:
-    """The command line, without a process of its own: a traceback fails the test."""
+    """The command line, without a process of its own: a traceback or a wait fails the test."""
     monkeypatch.setattr(TapClarity, "_setup_signal_handlers", lambda _: None)
+    monkeypatch.setattr(time, "sleep", Mock(side_effect=AssertionError("the command waits")))
     for name in [name for name in os.environ if name.startswith("TAP_CLARITY_")]:
         monkeypatch.delenv(name)
 
@@ -181,7 +185,7 @@ def test_discovery_with_an_empty_config_file_is_the_same(
 def test_a_wrong_setting_is_one_error_whatever_the_command(
     command: Callable[..., Answer], write: Callable[[str, Json], str], option: str | None
 ) -> None:
-    config = {"api_key": CANARY, "org": "invented", "lookback_days": CANARY}
+    config = NOWHERE | {"lookback_days": CANARY}
     answer = command(write("--config", config), *([option] if option else []))
     (error,) = answer.errors
     assert error.endswith("setting lookback_days must be a whole number")
@@ -234,7 +238,7 @@ def test_a_file_that_is_not_json_is_named(
     option: str,
     content: str | bytes,
 ) -> None:
-    config = write("--config", {"api_key": CANARY, "org": "invented"})
+    config = write("--config", NOWHERE)
     answer = command(config, write(option, content))
     assert answer.errors == [f"the {option.strip('-')} file is not JSON: mend it"]
     assert (answer.status, answer.out) == (1, "")
@@ -253,7 +257,7 @@ def test_a_config_that_is_not_an_object_is_refused(
 def test_a_catalog_of_another_form_is_refused(
     command: Callable[..., Answer], write: Callable[[str, Json], str], content: str
 ) -> None:
-    config = write("--config", {"api_key": CANARY, "org": "invented"})
+    config = write("--config", NOWHERE)
     answer = command(config, write("--catalog", content))
     assert answer.errors == ["the catalog file is not a Singer catalog: discover it anew"]
     assert (answer.status, answer.out) == (1, "")
@@ -297,6 +301,31 @@ def test_a_wrong_option_is_one_error(
     assert "\n" not in said
     assert (answer.status, answer.out) == (1, "")
     assert not list(calls(sandbox))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "ending"),
+    [
+        (OSError(28, "No room"), Answer(1, "", ["the system says: No room"], [])),
+        (OSError(28, "No room", "some/file"), Answer(1, "", ["some/file: No room"], [])),
+        (KeyboardInterrupt(), Answer(130, "", [], ["stopped by SIGINT"])),
+    ],
+    ids=range(3),
+)
+def test_what_the_system_says_is_one_line(
+    command: Callable[..., Answer],
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: BaseException,
+    ending: Answer,
+) -> None:
+    monkeypatch.setattr(TapClarity, "print_version", Mock(side_effect=trouble))
+    assert command() == ending
+
+
+def test_a_bug_is_not_passed_off_as_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TapClarity, "print_version", Mock(side_effect=OSError("a bug")))
+    with pytest.raises(OSError, match="a bug"):
+        TapClarity.get_singer_command().main([])
 
 
 def test_test_sends_one_request_and_asks_for_no_report(
@@ -402,7 +431,7 @@ def test_a_catalog_of_the_other_layout_is_refused(
     given: str,
     made_for: str,
 ) -> None:
-    config = {"api_key": CANARY, "org": "invented", "measurement_layout": given}
+    config = NOWHERE | {"measurement_layout": given}
     catalog = catalog_of(["recent_measurements"], made_for)
     answer = command(write("--config", config), write("--catalog", catalog))
     (error,) = answer.errors
@@ -433,7 +462,7 @@ def run_metrics(
     command: Callable[..., Answer], write: Callable[[str, Json], str], state: Json
 ) -> Answer:
     """Read the dictionary, which needs no network; it comes whole and once, whatever the state."""
-    config = write("--config", {"api_key": "x", "org": "invented"})
+    config = write("--config", NOWHERE)
     catalog = write("--catalog", catalog_of(["metrics"]))
     answer = command(config, catalog, write("--state", json.dumps(state)))
     assert (answer.status, answer.errors) == (0, [])

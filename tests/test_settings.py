@@ -25,7 +25,7 @@ Json = Any
 
 CANARY = "cAnArY7731"
 """A value that must turn up in no message."""
-REQUIRED = {"api_key": "key", "org": "invented"}
+REQUIRED: dict[str, Json] = {"api_key": "key", "org": "invented"}
 DEFAULTS: dict[str, Json] = {
     "api_url": "https://clarity-data-api.clarity.io",
     "start_date": None,
@@ -258,6 +258,15 @@ def test_the_end_must_be_later_than_the_start(start: str, end: str) -> None:
 def test_start_and_end_are_compared_as_instants() -> None:
     dates = {"start_date": "2026-02-01T00:00+02:00", "end_date": "2026-01-31T23:00Z"}
     assert accepted(REQUIRED | dates)["end_date"] == datetime(2026, 1, 31, 23, tzinfo=UTC)
+
+
+def test_parquet_without_its_extra_is_refused_before_it_costs_a_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tap_clarity.config_errors.find_spec", lambda _: None)
+    assert refused(REQUIRED | {"report_file_format": "parquet"}) == [
+        "setting report_file_format: parquet needs pip install 'tap-clarity[parquet]'"
+    ]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
