@@ -24,6 +24,7 @@ from tests.faults import (
     AGAIN,
     CONTINUATION,
     DETAILS,
+    ELSEWHERE,
     FAILED,
     FAULTS,
     KEPT,
@@ -154,6 +155,14 @@ def test_a_fault_that_strikes_once(story: Story, fault: Fault, call: Call) -> No
     strike(story, fault, times=1)
     if fault.fates[call][0] is AGAIN:
         assert story.requests() == (3 if call is DETAILS else 2)
+    if fault.fates[call][0] is ELSEWHERE:
+        assert [
+            request["path"].split("/")[2] for request in calls(story.sandbox, path=call.stem)
+        ] == [
+            "report-requests",  # the request itself
+            "report-requests",
+            "report-request",
+        ]
 
 
 @BOTH
