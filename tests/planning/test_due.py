@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_clarity.instants import DAY, Window
+from tap_clarity.instants import DAY, Window, parse_instant
 from tap_clarity.planning.due import Due, Scope, allot, find_due, slot_of
 from tests.planning.spans import (
     at,
@@ -247,11 +247,15 @@ def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.mark.usefixtures("_zone")
-def test_the_plan_is_the_same_in_every_zone() -> None:
-    assert due("2026-01-20 to 2026-03-09T09:00") == (
-        spans("2026-03-06 to 2026-03-10T09:00"),
-        spans("2026-01-01 to 2026-01-20"),
-    )
+@pytest.mark.parametrize("hour", ["00", "09", "23"])
+def test_the_plan_is_the_same_in_every_zone(hour: str) -> None:
+    now = parse_instant(f"2026-03-10T{hour}:30")
+    covered = spans("2026-01-20 to 2026-03-09T09:00")
+    assert slot_of(now, DAY) == TODAY
+    assert find_due(HOURLY, covered, TODAY, now).head == ()
+    found = find_due(HOURLY, covered, YESTERDAY, now)
+    assert [*found.head] == spans(f"2026-03-06 to 2026-03-10T{hour}:00")
+    assert [*found.backfill] == spans("2026-01-01 to 2026-01-20")
 
 
 scopes = st.builds(
