@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, BinaryIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from tap_clarity.instants import parse_instant
 from tap_clarity.measurements.csv_wide import read_flags
+from tap_clarity.measurements.json_stream import read_members
 from tap_clarity.measurements.model import (
     GARBAGE,
     Measurement,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from tap_clarity.measurements.json_stream import Member
     from tap_clarity.measurements.model import Expected
 
 JsonObject = dict[str, Any]
@@ -28,8 +31,20 @@ JsonObject = dict[str, Any]
 FIELDS = {"datasourceId", "time", "startOfPeriod", "endOfPeriod", "sourceId", "sourceType"}
 
 
+class Survey(NamedTuple):
+    """What has to be known of a reply before its first measurement can be given.
+
+    Attributes:
+        places: The objects of `locations`, by datasource id.
+        last: The number of the last object of each datasource and time.
+    """
+
+    places: dict[str | None, JsonObject]
+    last: dict[tuple[str, datetime], int]
+
+
 def read_json_long(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
-    """Read measurements from a JSON reply; the whole reply is parsed at once.
+    """Read measurements from a JSON reply; it is read twice, and never held whole.
 
     `locations` is missing where nothing came, and source columns always are.
 
@@ -38,36 +53,54 @@ def read_json_long(content: BinaryIO, expected: Expected) -> Iterator[Measuremen
             that is not what was asked for.
     """
     try:
-        document = json.load(content)
+        survey = _survey(content, expected)
+    except UnreadableError:
+        raise
     except GARBAGE as error:
-        raise UnreadableError("the reply is not JSON: cut or garbled") from error
-    if not isinstance(document, dict):
-        raise UnreadableError("the reply is not a JSON object")
-    data = _objects(document.get("data"), "data")
-    return _measurements(data, _objects(document.get("locations") or [], "locations"), expected)
+        raise UnreadableError("it is not JSON, or not a JSON object: cut or garbled") from error
+    content.seek(0)
+    return _measurements(content, survey, expected)
 
 
-def _objects(value: Any, name: str) -> list[JsonObject]:  # noqa: ANN401
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return value
-    raise UnreadableError(f"the reply has no list of {name}")
+def _survey(content: BinaryIO, expected: Expected) -> Survey:
+    survey = Survey({}, {})
+    missing = {"data"}
+    for member in read_members(content):
+        _prove_list(member)
+        missing.discard(member.name)
+        if member.number and member.name == "locations":
+            survey.places[_text(member.value.get("datasourceId"))] = member.value
+        elif member.number and member.name == "data":
+            with suppress(*GARBAGE):  # it is refused when its turn comes
+                survey.last[_key(member.value, expected)] = member.number
+    if missing:
+        raise UnreadableError("the reply has no list of data")
+    return survey
 
 
-def _measurements(
-    data: list[JsonObject], locations: list[JsonObject], expected: Expected
-) -> Iterator[Measurement]:
-    places = {_text(place.get("datasourceId")): place for place in locations}
+def _prove_list(member: Member) -> None:
+    if member.name in {"data", "locations"}:
+        nothing = member.name == "locations" and not member.value
+        fits = isinstance(member.value, dict) if member.number else member.is_list or nothing
+        if not fits:
+            raise UnreadableError(f"the reply has no list of {member.name}")
+
+
+def _measurements(content: BinaryIO, survey: Survey, expected: Expected) -> Iterator[Measurement]:
+    """Give each measurement with the last of its objects: they stand together as a rule."""
     together: dict[tuple[str, datetime], list[JsonObject]] = {}
-    for number, item in enumerate(data, start=1):
+    for member in read_members(content):
+        if not member.number or member.name != "data":
+            continue
         try:
-            together.setdefault(_key(item, expected), []).append(item)
+            key = _key(member.value, expected)
+            items = together.setdefault(key, [])
+            items.append(member.value)
+            if member.number == survey.last[key]:
+                del together[key]
+                yield _measurement(*key, items, survey.places.get(key[0], {}), expected)
         except GARBAGE as error:
-            raise UnreadableError(f"object {number}: {error}") from error
-    for (id_, time), items in together.items():
-        try:
-            yield _measurement(id_, time, items, places.get(id_, {}), expected)
-        except GARBAGE as error:
-            raise UnreadableError(f"{id_[:80]!r} at {time}: {error}") from error
+            raise UnreadableError(f"object {member.number}: {error}") from error
 
 
 def _key(item: JsonObject, expected: Expected) -> tuple[str, datetime]:
