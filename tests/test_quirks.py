@@ -10,10 +10,13 @@ import pytest
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.quirks import ALL, Quirk
 from tests.conftest import NOW
-from tests.tapping import expected_records, run_tap
+from tests.reporting import run_inside
+from tests.tapping import expected_records, run_tap, upsert
+from tests.test_measurements import CACHE
 
 if TYPE_CHECKING:
     from tests.tapping import Json, Key, Record
+    from tests.test_measurements import Frequency
 
 METADATA = {
     "datasources": ("datasource_id",),
@@ -30,6 +33,10 @@ MEASUREMENTS = (
     "datasource_measurements",
     "node_measurements",
     "reference_site_measurements",
+)
+OF_JSON = (
+    *(Quirk.SHORT_QC_NAME, Quirk.NESTED_JSON_LONG, Quirk.REVERSED_ORDER, Quirk.UNLISTED_STATUSES),
+    *(Quirk.SWAPPED_COLUMNS, Quirk.PADDED_JSON_LONG, Quirk.NOWCAST_CASING, Quirk.EMPTY_OR_MISSING),
 )
 START = datetime.fromisoformat("2026-03-08T00:00Z")
 END = datetime.fromisoformat("2026-03-10T09:00Z")
@@ -52,6 +59,47 @@ def test_all_streams_are_the_truth(quirk: str) -> None:
             assert by_key(run.records(stream), keys) == by_key(expected, keys), stream
         for stream, records in true_measurements(sandbox, begin).items():
             assert run.upserted(stream) == records, stream
+
+
+@pytest.mark.parametrize(
+    ("quirk", "frequency"),
+    [
+        *((quirk.label, "hour") for quirk in OF_JSON),
+        *((quirk, frequency) for quirk in ("", ALL) for frequency in CACHE),
+    ],
+)
+def test_recent_measurements_are_the_truth_if_clarity_answers_json(
+    quirk: str, frequency: Frequency
+) -> None:
+    """The tap asks for CSV, but reads what comes; some disagreements are about JSON only."""
+    quirks = {quirk} - {""}
+    with Sandbox(
+        seed=3, datasources=2, now=NOW, frozen=True, quirks=quirks, recent_format="json-long"
+    ) as sandbox:
+        start = sandbox.clock.now() - CACHE[frequency]
+        loaded: dict[Key, Record] = {}
+        true: dict[Key, Record] = {}
+        state: Json = None
+        for seconds in (0, 7200, 0):  # the last answer is empty
+            sandbox.clock.advance(seconds)
+            run = run_inside(
+                sandbox,
+                streams=["recent_measurements"],
+                state=state,
+                output_frequency=frequency,
+                qc_flags=True,
+            )
+            assert (run.status, run.complaints) == (0, []), run.errors
+            upsert(loaded, run, "recent_measurements")
+            state = run.state
+            now = sandbox.clock.now()
+            # What has been told before is not told again if it is recalibrated.
+            told = sandbox.world.truth(frequency, start, now, now)
+            true = expected_records(told, qc_flags=True) | true
+    assert not run.records("recent_measurements")
+    names_sources = quirk in {ALL, Quirk.SWAPPED_COLUMNS.label} and frequency != "minute"
+    nameless = {} if names_sources else {"source_id": None, "source_type": None}
+    assert loaded == {key: record | nameless for key, record in true.items()}
 
 
 def by_key(records: Json, keys: tuple[str, ...]) -> dict[Key, Record]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from tap_clarity.sandbox import instants
 from tap_clarity.sandbox.faults import KINDS, Fault, parse
 from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.recent import FORMATS
 from tap_clarity.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         daily_quota=options.daily_quota,
         files_per_report=options.files_per_report,
         gzip=options.gzip,
+        recent_format=options.recent_format,
         quirks=options.quirk,
     )
     for fault in options.fault:
@@ -172,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=("declared", "bare", "none"),
         default="declared",
         help="CSV files are gzipped and say so in Content-Encoding, or do not, or are not",
+    )
+    add(
+        "--recent-format",
+        choices=FORMATS,
+        help="answer recent measurements in this format, whatever is asked",
     )
     add(
         "--quirk",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tap_clarity.sandbox import long, signing, wide
 from tap_clarity.sandbox.instants import DAY
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 TOKEN_HEADER: Final = "x-clarity-continuation-token"  # noqa: S105 - a header's name
 TOKEN_LIFE: Final = DAY
-_FORMATS: Final = ("json-long", "csv-wide")
+Format = Literal["json-long", "csv-wide"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 # The cache holds more, but without a startTime no more than this was seen to come back.
 _UNASKED: Final[dict[Frequency, int]] = {"minute": DAY, "hour": DAY, "day": 10 * DAY}
 
@@ -42,7 +43,7 @@ class _Call:
 
     @property
     def is_csv(self) -> bool:
-        return choice(self.asked, "format", _FORMATS) == "csv-wide"
+        return choice(self.asked, "format", FORMATS) == "csv-wide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Recent:
 
     world: World
     token_refusal: HTTPStatus = HTTPStatus.BAD_REQUEST
+    answer_format: Format | None = None
+    """Format of all answers, whatever is asked."""
 
     def query(self, body: dict[str, Any], now: int) -> Response:
         call = self._call(body, body, now)
@@ -65,6 +68,8 @@ class Recent:
         return self._answer(call, rows, wants_token=True)
 
     def _call(self, asked: dict[str, Any], sent: dict[str, Any], now: int) -> _Call:
+        if self.answer_format:
+            asked = {**asked, "format": self.answer_format}
         query = measurement_query(asked, self.world.quirks)
         return _Call(asked, sent, query, chosen_datasources(self.world, asked, now), now)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tap_clarity.sandbox.files import Gzip
+    from tap_clarity.sandbox.recent import Format
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,6 +52,7 @@ class Sandbox:
     files_per_report: int = 1
     gzip: Gzip = "declared"
     token_refusal: int = HTTPStatus.BAD_REQUEST
+    recent_format: Format | None = None
     quirks: InitVar[Iterable[str]] = ()
 
     clock: Clock = field(init=False)
@@ -73,7 +75,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         self._server = Server(self.port)
         self._reports = ReportDesk(self.world, self._server.url, self._terms())
-        recent = Recent(self.world, HTTPStatus(self.token_refusal))
+        recent = Recent(self.world, HTTPStatus(self.token_refusal), self.recent_format)
         api = Api(self.world, self.clock, self.api_key, recent, self._reports)
         control = Control(self.world, self.clock, self.requests, self.faults)
         self._server.answer = Gate(api, control).answer

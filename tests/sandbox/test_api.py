@@ -21,6 +21,7 @@ from tests.sandbox.conftest import NOW
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox.metrics import Frequency
+    from tap_clarity.sandbox.recent import Format
 
 CACHE = {"minute": timedelta(days=1), "hour": timedelta(days=2), "day": timedelta(days=10)}
 CACHE_STARTS = {
@@ -269,3 +270,17 @@ def test_the_old_days_knew_another_status(client: Client) -> None:
     told = client.sandbox.world.truth("day", "2023-07-01", "2023-07-03", NOW)
     old = {each.status for each in told if each.metric.startswith("pm1Conc")}
     assert "calibration-unknown" in old
+
+
+@pytest.mark.parametrize(
+    ("answered", "content"), [("json-long", "application/json"), ("csv-wide", "text/csv")]
+)
+def test_recent_answers_may_all_come_in_one_format(answered: Format, content: str) -> None:
+    with Sandbox(seed=7, datasources=2, now=NOW, frozen=True, recent_format=answered) as sandbox:
+        client = Client(sandbox)
+        for asked in ("json-long", "csv-wide"):
+            answer = client.recent("hour", format=asked, replyWithContinuationToken=True)
+            more = client.go_on(answer.headers[TOKEN])
+            for each in (answer, more):
+                assert each.headers["Content-Type"] == f"{content}; charset=utf-8"
+                assert each.body.startswith(b"{") == (answered == "json-long")
