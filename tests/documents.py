@@ -16,6 +16,7 @@ import yaml
 from tap_clarity.settings import SCHEMA
 from tap_clarity.streams.base import ClarityStream
 from tap_clarity.tap import TapClarity
+from tests.discrepancies import discrepancy_rows
 from tests.faults import CALLS, fate_rows, outcome_rows
 
 if TYPE_CHECKING:
@@ -71,11 +72,17 @@ def outcomes_table() -> str:
     return _table(("Word", "Meaning", "Exit status"), outcome_rows())
 
 
+def discrepancies_table() -> str:
+    head = ("Number", "Name", "When it is on", "What the tap does", "Shown by")
+    return _table(head, discrepancy_rows())
+
+
 PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("README.md", "settings", settings_table),
     ("README.md", "streams", streams_table),
     ("meltano.yml", "settings", meltano_settings),
     ("meltano.yml", "select", meltano_select),
+    ("docs/discrepancies.md", "discrepancies", discrepancies_table),
     ("docs/faults.md", "fates", fates_table),
     ("docs/faults.md", "outcomes", outcomes_table),
 )

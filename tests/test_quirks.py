@@ -10,8 +10,9 @@ import pytest
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.quirks import ALL, Quirk
 from tests.conftest import NOW
+from tests.discrepancies import DOES, OF_JSON
 from tests.reporting import run_inside
-from tests.tapping import expected_records, run_tap, upsert
+from tests.tapping import calls, expected_records, run_tap, upsert
 from tests.test_measurements import CACHE
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ MEASUREMENTS = (
     "datasource_measurements",
     "node_measurements",
     "reference_site_measurements",
-)
-OF_JSON = (
-    *(Quirk.SHORT_QC_NAME, Quirk.NESTED_JSON_LONG, Quirk.REVERSED_ORDER, Quirk.UNLISTED_STATUSES),
-    *(Quirk.SWAPPED_COLUMNS, Quirk.PADDED_JSON_LONG, Quirk.NOWCAST_CASING, Quirk.EMPTY_OR_MISSING),
 )
 START = datetime.fromisoformat("2026-03-08T00:00Z")
 END = datetime.fromisoformat("2026-03-10T09:00Z")
@@ -100,6 +97,28 @@ def test_recent_measurements_are_the_truth_if_clarity_answers_json(
     names_sources = quirk in {ALL, Quirk.SWAPPED_COLUMNS.label} and frequency != "minute"
     nameless = {} if names_sources else {"source_id": None, "source_type": None}
     assert loaded == {key: record | nameless for key, record in true.items()}
+
+
+@pytest.mark.parametrize("quirk", [Quirk.FILE_FORMAT_KEY.label, ALL])
+def test_reports_are_the_truth_if_parquet_comes_under_another_name(quirk: str) -> None:
+    with Sandbox(seed=3, datasources=2, now=NOW, frozen=True, quirks={quirk}) as sandbox:
+        run = run_inside(
+            sandbox,
+            streams=["datasource_measurements"],
+            start_date=START.isoformat(),
+            end_date=END.isoformat(),
+            report_file_format="parquet",
+        )
+        assert (run.status, run.complaints) == (0, []), run.errors
+        (file,) = {each["path"] for each in calls(sandbox, "GET", "/files/")}
+        assert file.endswith(".csv.gz")
+        told = sandbox.world.truth("hour", START, END, sandbox.clock.now())
+        assert run.upserted("datasource_measurements") == expected_records(told)
+
+
+def test_the_page_says_of_each_disagreement_what_the_tap_does() -> None:
+    assert DOES.keys() == set(Quirk)
+    assert [quirk.number for quirk in Quirk] == list(range(1, 26))
 
 
 def by_key(records: Json, keys: tuple[str, ...]) -> dict[Key, Record]:
