@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tap_clarity.sandbox import Sandbox
+from tap_clarity.sandbox import Sandbox, signing
 from tap_clarity.sandbox import recent as sandbox_recent
 from tests.conftest import NOW
 from tests.healing import (
@@ -97,7 +97,7 @@ def test_hourly_runs_read_everything_once(story: Story) -> None:
     "without",
     [
         patch.object(sandbox_recent, "TOKEN_HEADER", "x-nothing"),
-        patch.object(sandbox_recent.signing, "pack", lambda *_: ""),
+        patch.object(signing, "pack", lambda *_: ""),
     ],
     ids=["no header", "an empty one"],
 )
@@ -220,6 +220,7 @@ def test_a_new_datasource_has_the_cache_asked_again() -> None:
         assert story.asked == [DATASOURCES, QUERY]
         story.run(HOUR).check()
         assert story.asked == [DATASOURCES, CONTINUATION]
+        story.run(timedelta(0), lists_datasources=False).check()
         run = story.run(6 * HOUR).check()
         assert story.asked == [DATASOURCES, QUERY]
         assert cache_start(story) == "2026-03-08T16:20:00.000Z"
@@ -343,6 +344,16 @@ def test_a_report_that_takes_too_long_is_taken_up_by_the_next_run() -> None:
         story.check()
 
 
+def test_a_report_of_another_query_is_left_alone(story: Story) -> None:
+    story.run(OUTAGE, report_wait_timeout=0).check()
+    ((old, *_),) = story.target.stand["reports"]
+    story.run(MINUTE, qc_flags=True).check()
+    assert story.asked == [QUERY, REPORT]
+    assert story.bodies[1]["qcFlags"] is True
+    assert not [*calls(story.sandbox, "GET", old)]
+    assert story.holes == story.target.stand["reports"] == []
+
+
 @pytest.mark.parametrize(
     ("quota", "limit", "says"),
     [
@@ -380,20 +391,34 @@ def test_recover_gaps_off_only_records_and_warns(story: Story) -> None:
     story.check()
 
 
-def test_holes_stay_apart_and_share_a_report_where_they_fit(story: Story) -> None:
+def test_holes_that_do_not_fit_into_one_report_stay_apart(story: Story) -> None:
     for pause in (OUTAGE, OUTAGE, OUTAGE):
         story.run(pause, recover_gaps=False).check()
-    # Each outage of five days leaves a hole; all of them fit into 31 days.
     holes = [HOLE, ["2026-03-15T05:00Z", "2026-03-18T10:00Z"]]
     holes += [["2026-03-20T05:00Z", "2026-03-23T10:00Z"]]
     assert story.holes == holes
     story.run(HOUR, report_window_days=7).check()
-    reports = [(body["startTime"][:10], body["endTime"][:10]) for body in story.bodies[1:]]
-    assert reports == [
-        ("2026-03-10", "2026-03-13"),
-        ("2026-03-15", "2026-03-18"),
-        ("2026-03-20", "2026-03-23"),
+    assert [(body["startTime"], body["endTime"]) for body in story.bodies[1:]] == [
+        ("2026-03-10T05:00:00.000Z", "2026-03-13T10:00:00.000Z"),
+        ("2026-03-15T05:00:00.000Z", "2026-03-18T10:00:00.000Z"),
+        ("2026-03-20T05:00:00.000Z", "2026-03-23T10:00:00.000Z"),
     ]
+    assert story.holes == []
+    story.check()
+
+
+def test_what_today_s_quota_does_not_fill_is_filled_tomorrow(story: Story) -> None:
+    for pause in (OUTAGE, OUTAGE, OUTAGE):
+        story.run(pause, recover_gaps=False).check()
+    last = story.holes[-1]
+    run = story.run(HOUR, report_window_days=7, report_daily_limit=2).check()
+    assert story.asked == [CONTINUATION, REPORT, REPORT]
+    assert story.holes == [last]
+    assert "report_daily_limit (2) puts off reports: 1" in run.errors
+    story.run(HOUR, report_window_days=7, report_daily_limit=2).check()
+    assert story.asked == [CONTINUATION]
+    story.run(20 * HOUR, report_window_days=7, report_daily_limit=2).check()
+    assert story.asked == [CONTINUATION, REPORT]
     assert story.holes == []
     story.check()
 
@@ -513,6 +538,8 @@ def test_a_clock_that_is_some_minutes_off_loses_nothing(
 def test_a_clock_that_jumps_and_comes_back_loses_nothing(story: Story, days: int) -> None:
     run = story.run(HOUR, clock_error=days * DAY).check()
     assert "The clock of this machine is off by 5 days, 0:00:00: going by Clarity's" in said(run)
+    # By Clarity's clock the token is still good.
+    assert [path for path in story.asked if path != QUERY] == [CONTINUATION]
     assert len(story.asked) <= 2
     assert story.target.stand["covered_until"] == "2026-03-10T10:20Z"
     story.check()
