@@ -159,7 +159,7 @@ class RecentMeasurements(ReportingStream):
     def _fill_holes(self) -> Iterator[Record]:
         """Fill by reports what the cache no longer has; what cannot be had now stays in state."""
         bookmark, recovers = self.bookmark, self.run.settings.recover_gaps
-        fate = "a report is to fill it" if recovers else "recover_gaps is off, so it stays"
+        fate = "reports are to fill it" if recovers else "recover_gaps is off, so it stays"
         for hole in bookmark.holes:
             self.logger.warning(
                 "%s: Clarity's cache no longer has %s UTC: %s", self.name, hole, fate
