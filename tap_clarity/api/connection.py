@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
+import backoff
 import requests
 from urllib3.exceptions import HTTPError
 
@@ -204,10 +205,9 @@ def _session(user_agent: str) -> requests.Session:
 
 def _pauses() -> Iterator[float]:
     """Double, with jitter, so that many taps do not come back at the same moment."""
-    step = 1.0
-    while True:
-        yield step * random.uniform(0.5, 1.0)  # noqa: S311
-        step = min(2 * step, LONGEST_PAUSE)
+    steps = backoff.expo(max_value=LONGEST_PAUSE)
+    next(steps)  # one that only backoff's own loop needs, which waits by another clock than ours
+    return (step * random.uniform(0.5, 1.0) for step in steps)  # noqa: S311
 
 
 def _advice(failure: TransientError, now: datetime) -> str:

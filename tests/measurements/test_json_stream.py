@@ -8,7 +8,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_clarity.measurements import json_stream
@@ -35,6 +35,7 @@ def gathered(content: bytes) -> dict[str, Any]:
     return document
 
 
+@settings(deadline=None, print_blob=True)
 @given(
     document=st.dictionaries(st.text(), VALUES, max_size=4),
     chunk=st.integers(1, 40),

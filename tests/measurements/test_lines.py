@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_clarity.frequencies import FREQUENCIES
@@ -233,6 +233,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None, print_blob=True)
 @given(rows=ROWS, layout=st.sampled_from(["long", "wide"]))
 def test_any_rows_come_out_alike(
     rows: list[tuple[str, list[tuple[str, str, str]]]], layout: str
