@@ -40,7 +40,8 @@ class Gate:
         if other is not None:
             return other
         response = self.api.answer(request)
-        if fault.kind == "failed-report" and response.status == HTTPStatus.OK:
+        is_report = "/report-request" in request.path and response.status == HTTPStatus.OK
+        if fault.kind == "failed-report" and is_report:
             report_id = json.loads(response.whole_body())["reportId"]
             self.api.reports.fail(report_id, fault.message)
             return response if request.method == "POST" else self.api.answer(request)
