@@ -120,7 +120,12 @@ def running(
         path = folder / option.strip("-")
         path.write_text(json.dumps(content))
         args = (*args, f"{option}={path}")
-    environment = {"TEST_SANDBOX_URL": sandbox.url, "TMPDIR": str(folder / "temporary")}
+    environment = {
+        "TEST_SANDBOX_URL": sandbox.url,
+        "TMPDIR": str(folder / "temporary"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDEVMODE": "1",  # else Python before 3.13 keeps errors at its end to itself
+    }
     command = ["-c", STANDING_STILL] if standing_still else [str(LAUNCHER)]
     with output, (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -128,7 +133,7 @@ def running(
             cwd=ROOT,
             stdout=output,
             stderr=log,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, **environment},
         )
     try:
         yield RunningTap(process, folder / "log")

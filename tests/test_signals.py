@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Json = Any
+Claim = tuple[str, datetime, datetime]
 
 STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 RECENT, REPORTS = "recent_measurements", "datasource_measurements"
@@ -38,7 +40,7 @@ MOMENTS = [
 ]
 
 
-def claims(state: Json, now: datetime) -> Iterator[tuple[str, datetime, datetime]]:
+def claims(state: Json, now: datetime) -> Iterator[Claim]:
     """Give the streams and ranges that a state says have been written."""
     bookmarks = state.get("bookmarks", {})
     if bookmarks.get(RECENT, {}).get("continuation_token"):
@@ -54,11 +56,20 @@ def assert_ended_well(run: TapRun, sandbox: Sandbox, signum: signal.Signals) -> 
     assert run.complaints == []
     assert "Traceback" not in run.errors
     assert run.messages[-1]["type"] == "STATE"
+    assert_no_state_overtakes_its_records(run, sandbox)
+
+
+def assert_no_state_overtakes_its_records(run: TapRun, sandbox: Sandbox) -> None:
     now = sandbox.clock.now()
-    for stream, start, end in claims(run.state, now):
-        written = run.upserted(stream)
-        truth = expected_records(sandbox.world.truth("hour", start, end, now))
-        assert {key: written.get(key) for key in truth} == truth
+    lines = run.output.splitlines(keepends=True)
+    believed: set[Claim] = set()
+    for number, message in enumerate(run.messages):
+        new = set(claims(message["value"], now)) - believed if message["type"] == "STATE" else set()
+        for stream, start, end in new:
+            before = replace(run, output=b"".join(lines[:number])).upserted(stream)
+            truth = expected_records(sandbox.world.truth("hour", start, end, now))
+            assert {key: before.get(key) for key in truth} == truth
+        believed |= new
 
 
 def covered(state: Json) -> list[list[str]]:
@@ -137,8 +148,8 @@ def test_a_signal_amid_the_second_report_keeps_the_first_alone(tmp_path: Path) -
         tap.process.send_signal(signal.SIGTERM)
         run = tap.end(reader.rest())
         assert_ended_well(run, sandbox, signal.SIGTERM)
-    ((start, end),) = covered(run.state)
-    times = {record["time"] for record in run.records(REPORTS)}
+    ((start, end),) = (map(datetime.fromisoformat, window) for window in covered(run.state))
+    times = {datetime.fromisoformat(record["time"]) for record in run.records(REPORTS)}
     assert {time for time in times if start <= time < end}
     assert {time for time in times if not start <= time < end}
     assert temporary_files(tmp_path) == []
