@@ -275,11 +275,11 @@ def test_connections_are_kept_and_used_again(
 ) -> None:
     opened = []
 
-    def count(*args: Any, **kwargs: Any) -> socket.socket:  # noqa: ANN401
-        opened.append(args)
-        return create_connection(*args, **kwargs)
+    def count(address: tuple[str, int], *more: Any, **options: Any) -> socket.socket:  # noqa: ANN401
+        opened.append(f"http://{address[0]}:{address[1]}")
+        return create_connection(address, *more, **options)
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", count)
     for _ in range(5):
         ask(connection, sandbox)
-    assert len(opened) == 1
+    assert opened.count(sandbox.url) == 1
