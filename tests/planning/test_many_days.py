@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FIRST_RUN = at("2026-03-10T09:20")
-LIMIT = 6
+LIMIT = 15
+"""More than the new data of any three streams takes, or the past would never be read."""
 CALM_DAYS = 40
 
 
