@@ -7,10 +7,12 @@ import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_clarity.tap import TapClarity
@@ -310,6 +312,14 @@ def test_a_stream_map_that_does_not_fit_is_said_in_one_sentence(
     (sentence,) = refused(REQUIRED | {"stream_maps": {stream: stream_map}})
     assert sentence.startswith("setting stream_maps: ")
     assert CANARY not in sentence
+
+
+def test_a_bug_is_not_passed_off_as_a_stream_map_that_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tap, "setup_mapper", Mock(side_effect=KeyError("a bug")))
+    with pytest.raises(KeyError, match="a bug"):
+        TapClarity(config=dict(REQUIRED))
 
 
 def test_an_unknown_name_cannot_break_the_line() -> None:
