@@ -28,6 +28,7 @@ MELTANO = Path(sys.executable).parent / "meltano"
 STATE_ID = "sandbox:tap-clarity-to-target-duckdb"
 NOWHERE = "http://127.0.0.1:9"
 TIMEOUT = 180
+RUN = ("run", "--no-install", "tap-clarity", "target-duckdb")
 _ENVIRONMENT = {
     "MELTANO_CLI_LOG_FORMAT": "plain",
     "MELTANO_ENVIRONMENT": "sandbox",
@@ -80,17 +81,10 @@ class Project:
 
     def meltano(self, *args: str, sandbox: Sandbox | None = None, **settings: str) -> Done:
         """Run a Meltano command, the tap's settings given as variables of the environment."""
-        env = clean_environment() | _ENVIRONMENT
-        env |= {"HOME": str(self.root), "MELTANO_PROJECT_ROOT": str(self.root)}
-        if sandbox is not None:
-            access = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org}
-            settings = access | settings
-        env["TEST_SANDBOX_URL"] = sandbox.url if sandbox else NOWHERE
-        env |= {f"TAP_CLARITY_{name.upper()}": value for name, value in settings.items()}
         done = subprocess.run(
             [MELTANO, *args],
             cwd=self.root,
-            env=env,
+            env=self._environment(sandbox, settings),
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -98,13 +92,38 @@ class Project:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def begin(self, sandbox: Sandbox, **settings: str) -> subprocess.Popen[bytes]:
+        """Begin a load, and let the caller wait for its end."""
+        return subprocess.Popen(
+            [MELTANO, *RUN],
+            cwd=self.root,
+            env=self._environment(sandbox, settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _environment(self, sandbox: Sandbox | None, settings: dict[str, str]) -> dict[str, str]:
+        env = clean_environment() | _ENVIRONMENT
+        env |= {"HOME": str(self.root), "MELTANO_PROJECT_ROOT": str(self.root)}
+        if sandbox is not None:
+            access = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org}
+            settings = access | settings
+        env["TEST_SANDBOX_URL"] = sandbox.url if sandbox else NOWHERE
+        return env | {f"TAP_CLARITY_{name.upper()}": value for name, value in settings.items()}
+
+    def pids(self, program: str) -> list[int]:
+        """Find the processes of a program that Meltano has started here."""
+        return [
+            int(folder.name)
+            for folder in Path("/proc").iterdir()
+            if folder.name.isdecimal()
+            and program in (line := _command_line(folder))
+            and str(self.root) in line
+        ]
+
     def run(self, sandbox: Sandbox, *options: str, **settings: str) -> Done:
         """Load what is new into the database."""
-        return self.meltano(
-            *("run", "--no-install", *options, "tap-clarity", "target-duckdb"),
-            sandbox=sandbox,
-            **settings,
-        )
+        return self.meltano(*RUN, *options, sandbox=sandbox, **settings)
 
     def state(self) -> Record:
         """Read the Singer state as Meltano has stored it."""
@@ -120,6 +139,13 @@ class Project:
         with closing(duckdb.connect(str(path), read_only=True)) as database:
             names = database.sql("SELECT table_name FROM duckdb_tables()").fetchall()
             return {name: _rows(database, name) for (name,) in names}
+
+
+def _command_line(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:  # it has just ended
+        return ""
 
 
 def _rows(database: DuckDBPyConnection, table: str) -> list[Record]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
+import os
+import signal
+import time
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from importlib.util import find_spec
@@ -19,7 +22,7 @@ from tests.meltano_project import MELTANO_YML, Project
 from tests.tapping import calls, expected_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.meltano_project import Done
@@ -39,6 +42,8 @@ CACHE = timedelta(hours=48)
 QUERY = "/v2/recent-datasource-measurements-query"
 CONTINUATION = "/v2/recent-datasource-measurements-continuation"
 REPORT = "/v2/report-requests"
+KEYS = ("org", "datasource_id", "output_frequency", "metric", "time")
+PATIENCE = 120
 # Clarity delivers these only where metric_select names them.
 ON_REQUEST = {"pm10ConcMassNowcast", "pm10ConcMassNowcastUsEpaAqi"}
 
@@ -232,3 +237,45 @@ def test_meltano_passes_the_tap_s_own_description_on(project: Project) -> None:
     about = json.loads(done.output)
     assert about["name"] == "tap-clarity"
     assert {"api_key", "org", "start_date"} <= about["settings"]["properties"].keys()
+
+
+@pytest.mark.parametrize(
+    ("victim", "requests"),
+    [
+        # The loader has passed on the STATE with the report's id, so the report is taken up again.
+        ("launcher.py", 1),
+        # The loader keeps a STATE back until the records before it are stored.
+        ("target-duckdb", 2),
+        ("meltano", 2),
+    ],
+)
+def test_a_killed_program_costs_at_most_the_report_being_built(
+    project: Project, sandbox: Sandbox, victim: str, requests: int
+) -> None:
+    sandbox.clock.advance(timedelta(days=1).total_seconds())
+    sandbox.faults.order("stall", path="/v2/report-request*", method="GET", times=None, seconds=5)
+    with project.begin(sandbox, start_date=f"{START:%Y-%m-%d}") as run:
+        wait_for(lambda: [*calls(sandbox, "GET", REPORT)])
+        time.sleep(1)  # other programs pass the STATE on, by their own clocks
+        (pid,) = [run.pid] if victim == "meltano" else project.pids(victim)
+        os.kill(pid, signal.SIGKILL)
+        assert run.wait() != 0
+    wait_for(lambda: not (project.pids("launcher.py") or project.pids("target-duckdb")))
+    sandbox.faults.clear()
+
+    # A killed Meltano leaves a mark that it would respect for some minutes.
+    load(project, sandbox, "--force").check()
+    assert len([*calls(sandbox, "POST", REPORT)]) == requests
+    now = sandbox.clock.now()
+    first = hourly(sandbox, START, LOOKBACK, FIRST_RUN + REPORT_TAKES)
+    again = hourly(sandbox, LOOKBACK, now.replace(minute=0), now)
+    found = project.tables()["datasource_measurements"]
+    keys = [tuple(row[key] for key in KEYS) for row in found]
+    assert sorted(keys) == sorted([*first, *again])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
