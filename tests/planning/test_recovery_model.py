@@ -252,7 +252,8 @@ class Tap:
         self.bookmark = after_reply(self.bookmark, step, token, now)
         self._save()
         if self.promised_from is None:
-            self.promised_from = now - self.frequency.cache
+            # The first run asks for the whole cache, as far as its own clock knows.
+            self.promised_from = max(now, clock) - self.frequency.cache
         self._fill_holes(now)
         return True
 
