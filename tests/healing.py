@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,19 +15,19 @@ from unittest.mock import patch
 
 from tap_clarity import tap as tap_module
 from tap_clarity import writer
+from tap_clarity.api.errors import ClarityError
 from tap_clarity.sandbox.instants import instant
 from tap_clarity.sandbox.measure import cells, entered_cache
 from tap_clarity.sandbox.world import Window
 from tap_clarity.streams.datasources import Datasources
 from tap_clarity.streams.recent import RecentMeasurements
 from tap_clarity.tap import TapClarity
+from tests.launcher import mortal
 from tests.tapping import TapRun, expected_records, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
-
-    from singer_sdk.singerlib.encoding.simple import Message
 
     from tap_clarity.sandbox import Sandbox
     from tests.tapping import Json, Key, Record
@@ -97,7 +98,7 @@ def run_inside(
     state: Json = None,
     *,
     clock_error: timedelta = ON_TIME,
-    dies_at: int | None = None,
+    dies_at: int = 0,
     lists_datasources: bool = False,
     **settings: Json,
 ) -> TapRun:
@@ -107,7 +108,7 @@ def run_inside(
         sandbox: Where to read.
         state: The Singer state to begin with.
         clock_error: By how much the tap's clock is ahead of the sandbox's.
-        dies_at: The message in whose place it is killed.
+        dies_at: The message in whose place it is killed; 0 for none.
         lists_datasources: Whether the datasources are selected, too.
         **settings: Settings beside those that lead to the sandbox.
     """
@@ -119,7 +120,7 @@ def run_inside(
             (writer, "STANDARD_OUTPUT", output.fileno()),
             (tap_module, "STREAMS", (Datasources, RecentMeasurements)),
             (TapClarity, "clock", SkewedClock(sandbox, clock_error)),
-            (TapClarity, "message_writer_class", _mortal(dies_at)),
+            (TapClarity, "message_writer_class", mortal(dies_at, _die)),
             (TapClarity, "_setup_signal_handlers", lambda _: None),
             (Datasources, "selected_by_default", lists_datasources),
         ):
@@ -129,22 +130,15 @@ def run_inside(
         try:
             status = tap.sync_streams()
         except Killed:
-            status = -9
+            status = -signal.SIGKILL
+        except ClarityError:
+            status = 1
         output.seek(0)
         return TapRun(status, output.read(), log.getvalue())
 
 
-def _mortal(dies_at: int | None) -> type[writer.LineWriter]:
-    class Mortal(writer.LineWriter):
-        messages = 0
-
-        def write_message(self, message: Message) -> None:
-            self.messages += 1
-            if self.messages == dies_at:
-                raise Killed
-            super().write_message(message)
-
-    return Mortal
+def _die() -> None:
+    raise Killed
 
 
 @contextmanager
