@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_clarity.sandbox import Sandbox
@@ -243,29 +243,17 @@ class Fortnight:
         assert self.target.table.keys() <= told
 
 
-fortnights = given(turns, st.sampled_from([0, 20, 90_000]), st.sampled_from([400, 401, 403, 404]))
-
-
-def settings_for(examples: int) -> settings:
-    return settings(
-        deadline=None,
-        max_examples=examples,
-        print_blob=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-
-
 @pytest.mark.parametrize("frequency", CACHE)
 def test_nothing_is_lost(frequency: Frequency) -> None:
-    @settings_for(-(-FORTNIGHTS // len(CACHE)))
-    @fortnights
+    @settings(max_examples=-(-FORTNIGHTS // len(CACHE)))
+    @given(turns, st.sampled_from([0, 20, 90_000]), st.sampled_from([400, 401, 403, 404]))
     def try_one(turns: list[Turn], report_seconds: float, token_refusal: int) -> None:
         live_through(frequency, turns, city(report_seconds, token_refusal), run_inside)
 
     try_one()
 
 
-@settings_for(AS_PROCESSES)
+@settings(max_examples=AS_PROCESSES)
 @given(st.sampled_from([*CACHE]), turns)
 def test_nothing_is_lost_by_processes(frequency: Frequency, turns: list[Turn]) -> None:
     live_through(frequency, turns, city(), run_as_process)

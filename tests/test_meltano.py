@@ -42,6 +42,18 @@ CACHE = timedelta(hours=48)
 QUERY = "/v2/recent-datasource-measurements-query"
 CONTINUATION = "/v2/recent-datasource-measurements-continuation"
 REPORT = "/v2/report-requests"
+HEALING = [
+    (
+        "the continuation token of 2026-03-10 09:20 UTC has expired, so Clarity's cache is asked "
+        "from 2026-03-11 09:20 UTC on"
+    ),
+    (
+        "Clarity's cache no longer has 2026-03-10 05:00 to 2026-03-11 10:00 UTC: "
+        "reports are to fill it"
+    ),
+    "a report has filled 2026-03-10 05:00 to 2026-03-11 10:00 UTC",
+]
+"""What the user reads after an outage."""
 KEYS = ("org", "datasource_id", "output_frequency", "metric", "time")
 PATIENCE = 120
 # Clarity delivers these only where metric_select names them.
@@ -171,6 +183,21 @@ def test_the_next_day_it_reads_the_last_days_again(project: Project, sandbox: Sa
     second = hourly(sandbox, LOOKBACK, tomorrow, tomorrow + REPORT_TAKES)
     assert any(first[key] != second[key] for key in first.keys() & second.keys())
     check_same(project.tables()["datasource_measurements"], (first | second).values())
+
+
+def test_after_three_days_without_a_run_the_full_series_is_there(
+    project: Project, sandbox: Sandbox
+) -> None:
+    sandbox.clock.advance(timedelta(days=3))
+    now = sandbox.clock.now()
+    done = load(project, sandbox).check()
+    hole = datetime(2026, 3, 10, 5, tzinfo=UTC), datetime(2026, 3, 11, 10, tzinfo=UTC)
+    series = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    series |= hourly(sandbox, *hole, now + REPORT_TAKES) | hourly(sandbox, hole[1], now, now)
+    check_same(project.tables()["recent_measurements"], series.values())
+    told = [line.split("recent_measurements: ")[-1] for line in done.log.splitlines()]
+    places = [told.index(line) for line in HEALING]
+    assert places == sorted(places)
 
 
 def test_after_an_outage_the_next_run_goes_on(project: Project, sandbox: Sandbox) -> None:

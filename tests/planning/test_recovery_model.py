@@ -373,7 +373,7 @@ turns = st.lists(st.builds(Turn, any_pause, clock_errors, lucks), min_size=1, ma
 report_lucks = st.lists(st.sampled_from([*Report, Report.DELIVERED]), max_size=20)
 
 
-@settings(deadline=None, max_examples=250, print_blob=True)
+@settings(max_examples=250)
 @given(st.sampled_from([*FREQUENCIES.values()]), st.integers(1, 31), turns, report_lucks)
 def test_no_hole_is_ever_left_that_is_not_written_down(
     frequency: Frequency, window_days: int, turns: list[Turn], reports: list[Report]
