@@ -12,6 +12,7 @@ import pytest
 
 from tap_clarity.sandbox import Sandbox, signing
 from tap_clarity.sandbox import recent as sandbox_recent
+from tap_clarity.sandbox.recent import FORMATS, Recent
 from tests.conftest import NOW
 from tests.healing import (
     CACHE,
@@ -31,7 +32,7 @@ from tests.tapping import calls, run_tap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.tapping import Json, TapRun
+    from tests.tapping import Key, Record, TapRun
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -459,50 +460,46 @@ def test_a_failed_report_leaves_its_hole_and_says_so(story: Story) -> None:
 
 @pytest.mark.parametrize("frequency", CACHE)
 def test_json_long_gives_the_same_records_without_the_source(frequency: Frequency) -> None:
-    with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
-        csv, long = Story(sandbox, frequency), Story(sandbox, frequency)
-        csv.run().check()
-        with patch.object(sandbox_recent._Call, "is_csv", new=False):  # noqa: SLF001
-            long.run().check()
-        same_but_for_the_source(long, csv)
+    found = []
+    for form in FORMATS:
+        with Sandbox(seed=1, datasources=3, now=NOW, frozen=True, recent_format=form) as sandbox:
+            story = Story(sandbox, frequency)
+            story.run().check()
+            (asked,) = story.bodies
+            assert asked["format"] == "csv-wide"
+            found.append(story.target.table)
+    json_long, csv_wide = found
+    assert json_long == without_source(csv_wide)
 
 
-def test_json_long_without_news_has_no_locations(story: Story) -> None:
-    with patch.object(sandbox_recent._Call, "is_csv", new=False):  # noqa: SLF001
+def without_source(table: dict[Key, Record]) -> dict[Key, Record]:
+    assert table
+    return {key: row | {"source_id": None, "source_type": None} for key, row in table.items()}
+
+
+def test_json_long_without_news_has_no_locations() -> None:
+    with Sandbox(seed=1, datasources=3, now=NOW, frozen=True, recent_format="json-long") as sandbox:
+        story = Story(sandbox)
+        story.run().check()
         run = story.run(20 * SECOND).check()
-    assert story.asked == [CONTINUATION]
-    assert run.records(STREAM) == []
-    story.run(2 * HOUR).check()
-    story.check()
+        assert story.asked == [CONTINUATION]
+        assert run.records(STREAM) == []
+        run = story.run(2 * HOUR).check()
+        assert story.asked == [CONTINUATION]
+        assert run.records(STREAM)
 
 
-def same_but_for_the_source(long: Story, csv: Story) -> None:
-    assert long.target.table
-    sourceless = {"source_id": None, "source_type": None}
-    assert long.target.table == {
-        key: record | sourceless for key, record in csv.target.table.items()
-    }
-
-
-def test_a_field_that_nobody_knows_is_no_matter() -> None:
+def test_a_field_that_nobody_knows_is_no_matter(story: Story) -> None:
     extra = {"humour": "dry", "nested": {"a": [1]}}
-    with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
-        plain = Story(sandbox)
-        plain.run().check()
-        strange = Story(sandbox)
-        reply = json_long(sandbox) | extra
-        reply["data"] = [each | extra for each in reply["data"]]
-        sandbox.faults.order("status", path=QUERY, status=200, body=json.dumps(reply))
-        strange.run().check()
-    same_but_for_the_source(strange, plain)
-
-
-def json_long(sandbox: Sandbox) -> Json:
-    """Ask the sandbox for what the first run asks for, in the other format."""
-    asked = next(calls(sandbox, "POST", QUERY))["body"]
-    with patch.object(sandbox_recent._Call, "is_csv", new=False):  # noqa: SLF001
-        recent = sandbox_recent.Recent(sandbox.world)
-        return json.loads(recent.query(asked, sandbox.clock.millis()).whole_body())
+    sandbox = story.sandbox
+    (asked,) = story.bodies
+    reply = Recent(sandbox.world, answer_format="json-long").query(asked, sandbox.clock.millis())
+    document = json.loads(reply.whole_body()) | extra
+    document["data"] = [each | extra for each in document["data"]]
+    sandbox.faults.order("status", path=QUERY, status=200, body=json.dumps(document))
+    strange = Story(sandbox)
+    strange.run().check()
+    assert strange.target.table == without_source(story.target.table)
 
 
 # The clock
