@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FILES: Final = "/files/historical/"
 _DIGITS: Final = "0123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 _BUILDERS: Final = 2
-_PATIENCE: Final = 2.0
+_PATIENCE: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
