@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 import urllib.request
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,8 +69,6 @@ def main() -> None:
         int(os.environ.get("TEST_DIES_AT", "0")), lambda: os.kill(os.getpid(), signal.SIGKILL)
     )
     with (
-        # backoff, which paces the retries, waits by the time module.
-        patch.object(time, "sleep", clock.sleep),
         patch.object(TapClarity, "clock", clock),
         patch.object(TapClarity, "message_writer_class", writer),
     ):

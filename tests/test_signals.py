@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from dataclasses import replace
@@ -31,6 +32,13 @@ ENDLESS: dict[str, Any] = {
     "metric_select": "all",
     "standing_still": True,
 }
+# A signal between two lines of the standard library leaves a reply that has no file yet, and in
+# development mode Python says so when it throws that away.
+HALF_MADE = re.compile(
+    r"Exception ignored [^\n]*http\.client\.HTTPResponse[^\n]*\nTraceback (?:(?!\n\S).)*\n"
+    r"AttributeError: 'HTTPResponse' object has no attribute 'fp'\n",
+    re.DOTALL,
+)
 MOMENTS = [
     "Beginning sync of 'datasources'",
     "Beginning sync of 'metrics'",
@@ -54,7 +62,7 @@ def assert_ended_well(run: TapRun, sandbox: Sandbox, signum: signal.Signals) -> 
     assert run.status == STATUS[signum], run.errors
     assert run.errors.count(f"stopped by {signum.name}") == 1
     assert run.complaints == []
-    assert "Traceback" not in run.errors
+    assert "Traceback" not in HALF_MADE.sub("", run.errors)
     assert run.messages[-1]["type"] == "STATE"
     assert_no_state_overtakes_its_records(run, sandbox)
 
