@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import signal
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -23,10 +21,10 @@ from tap_clarity.streams.datasources import Datasources
 from tap_clarity.streams.recent import RecentMeasurements
 from tap_clarity.tap import TapClarity
 from tests.launcher import mortal
-from tests.tapping import TapRun, expected_records, upsert
+from tests.tapping import TapRun, expected_records, logged, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from tap_clarity.sandbox import Sandbox
@@ -115,7 +113,7 @@ def run_inside(
     access = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org}
     with ExitStack() as stack:
         output = stack.enter_context(tempfile.TemporaryFile())
-        log = stack.enter_context(_log())
+        log = stack.enter_context(logged())
         for thing, name, value in (
             (writer, "STANDARD_OUTPUT", output.fileno()),
             (tap_module, "STREAMS", (Datasources, RecentMeasurements)),
@@ -139,21 +137,6 @@ def run_inside(
 
 def _die() -> None:
     raise Killed
-
-
-@contextmanager
-def _log() -> Iterator[io.StringIO]:
-    """Write down what is logged, in the form of the tap's own log."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(logging.Formatter("- | %(levelname)-8s | %(name)s | %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        with patch.object(root, "level", logging.INFO):
-            yield text
-    finally:
-        root.removeHandler(handler)
 
 
 def lines(run: TapRun, *levels: str) -> list[str]:

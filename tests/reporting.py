@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -14,7 +12,7 @@ import tempfile
 import termios
 import time
 from array import array
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -22,10 +20,10 @@ from unittest.mock import patch
 
 from tap_clarity import writer
 from tap_clarity.tap import TapClarity
-from tests.tapping import LAUNCHER, TapRun, calls, catalog_of, expected_records
+from tests.tapping import LAUNCHER, TapRun, calls, catalog_of, expected_records, logged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from tap_clarity.sandbox import Sandbox
@@ -58,7 +56,7 @@ def run_inside(
     )
     with ExitStack() as stack:
         output = stack.enter_context(tempfile.TemporaryFile())
-        log = stack.enter_context(_log())
+        log = stack.enter_context(logged())
         stack.enter_context(patch.object(writer, "STANDARD_OUTPUT", output.fileno()))
         stack.enter_context(patch.object(TapClarity, "clock", SandboxClock(sandbox)))
         stack.enter_context(patch.object(TapClarity, "_setup_signal_handlers", lambda _: None))
@@ -70,20 +68,6 @@ def run_inside(
         status = tap.sync_streams()
         output.seek(0)
         return TapRun(status, output.read(), log.getvalue())
-
-
-@contextmanager
-def _log() -> Iterator[io.StringIO]:
-    """Write down what is logged, in the form of the tap's own log."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(logging.Formatter("- | %(levelname)-8s | %(name)s | %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        yield text
-    finally:
-        root.removeHandler(handler)
 
 
 def run_killed(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from tests import preloaded
 
@@ -213,3 +217,18 @@ def calls(sandbox: Sandbox, method: str = "", path: str = "") -> Iterator[Json]:
         for request in sandbox.requests
         if method in ("", request["method"]) and path in request["path"]
     )
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """Write down what a tap in this process logs, in the form of a tap in another."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(logging.Formatter("- | %(levelname)-8s | %(name)s | %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        with patch.object(root, "level", logging.INFO):
+            yield text
+    finally:
+        root.removeHandler(handler)
