@@ -12,11 +12,23 @@ from tap_clarity.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NOW = "2026-03-10T09:20:00Z"
+
 # A busy machine is no failure; and what was found must be found again elsewhere.
 settings.register_profile("tap-clarity", deadline=None, print_blob=True)
-settings.load_profile("tap-clarity")
+settings.register_profile("thorough", settings.get_profile("tap-clarity"), max_examples=10_000)
 
-NOW = "2026-03-10T09:20:00Z"
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="try every point at which to kill the tap, and 10,000 examples of garbage: hours",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("thorough" if config.getoption("thorough") else "tap-clarity")
 
 
 @pytest.fixture
