@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_clarity.api.errors import one_line
+from tap_clarity.batches import batch_problems
 from tap_clarity.instants import EPOCH, parse_instant
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def impossible_settings(config: Mapping[str, Any]) -> Iterator[str]:
         yield "setting report_poll_interval must be a number of seconds above 0"
     if config.get("report_file_format") == "parquet" and not find_spec("pyarrow"):
         yield "setting report_file_format: parquet needs pip install 'tap-clarity[parquet]'"
+    yield from batch_problems(config)
 
 
 def _impossible_dates(config: Mapping[str, Any]) -> Iterator[str]:

@@ -32,12 +32,12 @@ class Stopped(Ended):
 class OutputLost(Ended):
     """Nobody reads any more what the tap writes, or there is no room for it."""
 
-    def __init__(self, error: OSError) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(1)
-        self._reason = error.strerror
+        self._reason = reason
 
     def __str__(self) -> str:
-        return f"standard output: {self._reason}; see what the loader says"
+        return self._reason
 
 
 @dataclass(slots=True)
@@ -113,7 +113,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
                 self._out.flush()
         except OSError as error:
             self._abandon()
-            raise OutputLost(error) from error
+            reason = f"standard output: {error.strerror}; see what the loader says"
+            raise OutputLost(reason) from error
         finally:
             self._writing = False
         if self._deferred is not None and not self._ending:

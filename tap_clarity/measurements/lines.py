@@ -1,4 +1,4 @@
-"""The fast path: RECORD lines made of rows of text, without an object per record.
+"""The fast path: records' lines made of rows of text, without an object per record.
 
 The rows of one device look alike: the same metrics are there, with the same statuses. Each such
 look, called a shape, is learned once from the slow path: its records, written out, leave pieces of
@@ -42,7 +42,7 @@ _GAP = re.compile(r'"\\u0001(\d+)"')
 
 
 class Lines(NamedTuple):
-    """Some RECORD lines, each with its line break, and how many they are."""
+    """Some records, written out, each with its line break, and how many they are."""
 
     text: str
     records: int
@@ -52,15 +52,15 @@ class Envelope(NamedTuple):
     """What the lines of a stream share, and how a measurement becomes records.
 
     Attributes:
-        stream: Name of the stream.
+        start: What stands before each record.
+        end: What stands behind each record, the line break included.
         org: Id of the organisation.
-        time_extracted: When the lines are made, in ISO 8601.
         to_records: The slow path, long or wide.
     """
 
-    stream: str
+    start: str
+    end: str
     org: str
-    time_extracted: str
     to_records: Callable[[Iterable[Measurement]], Iterator[Record]]
 
 
@@ -88,6 +88,19 @@ class Shape(NamedTuple):
     plain: re.Pattern[str]
     absent: Callable[[Row], Texts]
     nothing: Texts
+
+
+def record_message(stream: str, time_extracted: str) -> tuple[str, str]:
+    """Write what stands before and behind a record in its RECORD message."""
+    return (
+        f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":',
+        f',"time_extracted":{json.dumps(time_extracted)}}}\n',
+    )
+
+
+def lines_slowly(records: Iterable[Record]) -> Iterator[Lines]:
+    """Write records that have come the slow path, alone on their lines."""
+    return (Lines(f"{json.dumps(record)}\n", 1) for record in records)
 
 
 def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
@@ -119,8 +132,8 @@ class _LineMaker:
         self._expected = table.expected
         self._envelope = envelope
         self._order = Order()
-        self._start = f'{{"type":"RECORD","stream":{json.dumps(envelope.stream)},"record":'
-        self._end = f',"time_extracted":{json.dumps(envelope.time_extracted)}}}\n'
+        self._start = envelope.start
+        self._end = envelope.end
         self._device = _picker(
             self._header.places("id", "source_id", "source_type", "output_frequency")
             + self._header.places("latitude", "longitude")

@@ -16,7 +16,7 @@ from tap_clarity.api.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
@@ -53,6 +53,9 @@ class ClarityStream(Stream):
             raise  # it would fail the other streams as well: one line is enough
         except ClarityError as error:
             self.fail(error)
+
+    def get_batch_config(self, config: Mapping[str, Any]) -> None:
+        """Keep the SDK from making files of all streams; those of measurements make their own."""
 
     def fail(self, error: Exception) -> None:
         """Note that the stream has failed; the run will end with a non-zero status."""

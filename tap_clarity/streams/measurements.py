@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from singer_sdk import metrics
@@ -10,9 +11,16 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_clarity.api.bodies import unzipped
+from tap_clarity.batches import BatchFiles
 from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.decode import read_measurements
-from tap_clarity.measurements.lines import Envelope, Lines, record_lines
+from tap_clarity.measurements.lines import (
+    Envelope,
+    Lines,
+    lines_slowly,
+    record_lines,
+    record_message,
+)
 from tap_clarity.measurements.model import Expected
 from tap_clarity.measurements.records import long_records, wide_records
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
     from tap_clarity.streams.run import Run
 
 Piece = Record | Lines
-"""Records, one by one or as lines written out already."""
+"""Records, one by one or written out already."""
 
 
 def measurement_query(settings: Settings) -> dict[str, Any]:
@@ -104,16 +112,29 @@ class MeasurementStream(ClarityStream):
             raise
         if isinstance(measurements, Table) and self._may_write_lines:
             return _closing(body, record_lines(measurements, self._envelope()))
-        return _closing(body, self._to_records(measurements))
+        records = self._to_records(measurements)
+        if self._batches:
+            return _closing(body, lines_slowly(map(self._selected_part, records)))
+        return _closing(body, records)
 
     def emit(self, pieces: Iterable[Piece]) -> Iterator[Record]:
-        """Write what is lines already, and hand the records to the SDK."""
-        for piece in pieces:
-            if isinstance(piece, Lines):
-                self._tap.write_message(RecordLines(piece.text))
-                self._counter.increment(piece.records)
-            else:
-                yield piece
+        """Write what is lines already, to the last one, and hand the records to the SDK."""
+        try:
+            for piece in pieces:
+                if isinstance(piece, Lines):
+                    self._write(piece)
+                else:
+                    yield piece
+        finally:
+            if self._batches:
+                self._batches.finish()
+
+    def _write(self, lines: Lines) -> None:
+        if self._batches:
+            self._batches.add(lines)
+        else:
+            self._tap.write_message(RecordLines(lines.text))
+        self._counter.increment(lines.records)
 
     def get_record_counter(
         self, *, endpoint: str | None = None, log_interval: float = metrics.DEFAULT_LOG_INTERVAL
@@ -130,12 +151,22 @@ class MeasurementStream(ClarityStream):
         return wide_records(measurements, settings.org, expected, columns)
 
     def _envelope(self) -> Envelope:
-        return Envelope(
-            stream=self.name,
-            org=self.run.settings.org,
-            time_extracted=self.run.clock.now().isoformat(),
-            to_records=self._to_records,
-        )
+        time_extracted = self.run.clock.now().isoformat()
+        bare = ("", "\n")  # a file holds nothing but records
+        start, end = bare if self._batches else record_message(self.name, time_extracted)
+        return Envelope(start, end, self.run.settings.org, self._to_records)
+
+    @cached_property
+    def _batches(self) -> BatchFiles | None:
+        """Where the records go with `batch_config`; None if they go to standard output."""
+        config = self.config.get("batch_config")
+        if not config:
+            return None
+        properties = self._selected_part(self.schema["properties"])
+        return BatchFiles(config, self.name, properties, self._tap.write_message)
+
+    def _selected_part(self, of_all: dict[str, Any]) -> dict[str, Any]:
+        return {name: of_all[name] for name in of_all if self.mask["properties", name]}
 
     @property
     def _may_write_lines(self) -> bool:

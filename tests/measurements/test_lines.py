@@ -18,7 +18,7 @@ from tap_clarity.instants import Window
 from tap_clarity.measurements import csv_wide, lines
 from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.decode import read_measurements
-from tap_clarity.measurements.lines import Envelope, record_lines
+from tap_clarity.measurements.lines import Envelope, record_lines, record_message
 from tap_clarity.measurements.model import Expected, UnreadableError
 from tap_clarity.measurements.records import long_records, wide_records
 
@@ -96,7 +96,8 @@ def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
 
 def quickly(body: bytes, layout: str, expected: Expected) -> Outcome:
     records: list[dict[str, Any]] = []
-    envelope = Envelope("stream", "org", "2026-03-02", lambda rows: to_records(layout, rows))
+    start, end = record_message("stream", "2026-03-02")
+    envelope = Envelope(start, end, "org", lambda rows: to_records(layout, rows))
     table = read_measurements(io.BytesIO(body), expected)
     assert isinstance(table, Table)
     try:
