@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
-import os
-import signal
-import time
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from importlib.util import find_spec
@@ -16,32 +12,37 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tap_clarity.sandbox import Sandbox
-from tests.conftest import NOW
-from tests.meltano_project import MELTANO_YML, Project
-from tests.tapping import calls, expected_records
+from tests.meltano_project import (
+    CACHE,
+    FIRST_RUN,
+    MELTANO_YML,
+    REPORT,
+    REPORT_TAKES,
+    START,
+    Project,
+    check_same,
+    hourly,
+    made_once,
+    town,
+)
+from tests.tapping import calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tests.meltano_project import Done
-    from tests.tapping import Key, Record
+    from tap_clarity.sandbox import Sandbox
+    from tests.tapping import Record
 
 pytestmark = pytest.mark.skipif(
     not find_spec("meltano") or not find_spec("duckdb"),
     reason="Meltano and the loader's DuckDB are not there for this Python",
 )
 
-START = datetime(2026, 3, 6, tzinfo=UTC)
-FIRST_RUN = datetime.fromisoformat(NOW)
 LOOKBACK = datetime(2026, 3, 7, tzinfo=UTC)
 """Where the report of the next day begins: midnight, three days before what is covered."""
-REPORT_TAKES = timedelta(seconds=20)
-CACHE = timedelta(hours=48)
 QUERY = "/v2/recent-datasource-measurements-query"
 CONTINUATION = "/v2/recent-datasource-measurements-continuation"
-REPORT = "/v2/report-requests"
 HEALING = [
     (
         "the continuation token of 2026-03-10 09:20 UTC has expired, so Clarity's cache is asked "
@@ -54,19 +55,6 @@ HEALING = [
     "a report has filled 2026-03-10 05:00 to 2026-03-11 10:00 UTC",
 ]
 """What the user reads after an outage."""
-KEYS = ("org", "datasource_id", "output_frequency", "metric", "time")
-PATIENCE = 120
-# Clarity delivers these only where metric_select names them.
-ON_REQUEST = {"pm10ConcMassNowcast", "pm10ConcMassNowcastUsEpaAqi"}
-
-
-def load(project: Project, sandbox: Sandbox, *options: str) -> Done:
-    return project.run(sandbox, *options, start_date=f"{START:%Y-%m-%d}")
-
-
-def town() -> Sandbox:
-    """Make the small world of all runs here; at its first instant the project is loaded."""
-    return Sandbox(seed=1, datasources=4, now=NOW, frozen=True)
 
 
 @pytest.fixture
@@ -77,28 +65,19 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
-    """The project after its first load, made once for all workers; tests go on with copies."""
-    folder = tmp_path_factory.getbasetemp()
-    root = (folder if worker_id == "master" else folder.parent) / "meltano"
-    with root.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "log").exists():
-            project = Project.create(root)
-            project.meltano("install", "target-duckdb").check()
-            with town() as sandbox:
-                (root / "log").write_text(load(project, sandbox).check().log)
-    return Project(root)
+    """The project after its first load."""
+
+    def make(root: Path) -> None:
+        project = Project.create(root, "target-duckdb")
+        with town() as sandbox:
+            (root / "log").write_text(project.load(sandbox).check().log)
+
+    return Project(made_once(tmp_path_factory, worker_id, "duckdb", make), "target-duckdb")
 
 
 @pytest.fixture
 def project(loaded: Project, tmp_path: Path) -> Project:
     return loaded.copy(tmp_path / "project")
-
-
-def hourly(sandbox: Sandbox, start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
-    """Tell the hours of [start, end) as they were told at an instant, by key."""
-    truth = sandbox.world.truth("hour", start, end, as_of)
-    return expected_records(each for each in truth if each.metric not in ON_REQUEST)
 
 
 def dictionary() -> Iterable[Record]:
@@ -117,21 +96,6 @@ def metadata(sandbox: Sandbox, stream: str, columns: Iterable[str]) -> Iterable[
         beside = {name: value for name, value in told.items() if name not in known}
         fitting = {name: value for name, value in told.items() if name in known}
         yield known | fitting | {"additional_fields": beside or None}
-
-
-def check_same(found: Iterable[Record], wanted: Iterable[Record]) -> None:
-    """Compare tables of many rows, whatever their order; a failure shows a few."""
-    there, right = ([_line(row) for row in table] for table in (found, wanted))
-    assert right, "nothing to compare with"
-    assert sorted(set(right) - set(there))[:3] == [], "missing"
-    assert sorted(set(there) - set(right))[:3] == [], "not true"
-    assert len(there) == len(right)
-
-
-def _line(row: Record) -> str:
-    # DuckDB's numbers are floats, all of them.
-    plain = {name: float(value) if type(value) is int else value for name, value in row.items()}
-    return json.dumps(plain, sort_keys=True)
 
 
 def test_the_first_load_holds_the_truth_row_for_row(loaded: Project, sandbox: Sandbox) -> None:
@@ -157,7 +121,7 @@ def test_a_good_run_raises_no_alarm(loaded: Project, sandbox: Sandbox) -> None:
 def test_an_hour_later_it_asks_once_for_what_is_new(project: Project, sandbox: Sandbox) -> None:
     before = project.tables()
     sandbox.clock.advance(3600)
-    load(project, sandbox).check()
+    project.load(sandbox).check()
     assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
     after = project.tables()
     # Late points are new; what has been told already is not told again.
@@ -175,7 +139,7 @@ def test_an_hour_later_it_asks_once_for_what_is_new(project: Project, sandbox: S
 
 def test_the_next_day_it_reads_the_last_days_again(project: Project, sandbox: Sandbox) -> None:
     sandbox.clock.advance(24 * 3600)
-    load(project, sandbox).check()
+    project.load(sandbox).check()
     (report,) = calls(sandbox, "POST", REPORT)
     assert report["body"]["startTime"] == "2026-03-07T00:00:00.000Z"
     first = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
@@ -190,7 +154,7 @@ def test_after_three_days_without_a_run_the_full_series_is_there(
 ) -> None:
     sandbox.clock.advance(timedelta(days=3))
     now = sandbox.clock.now()
-    done = load(project, sandbox).check()
+    done = project.load(sandbox).check()
     hole = datetime(2026, 3, 10, 5, tzinfo=UTC), datetime(2026, 3, 11, 10, tzinfo=UTC)
     series = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
     series |= hourly(sandbox, *hole, now + REPORT_TAKES) | hourly(sandbox, hole[1], now, now)
@@ -204,13 +168,13 @@ def test_after_an_outage_the_next_run_goes_on(project: Project, sandbox: Sandbox
     sandbox.clock.advance(24 * 3600)
     tomorrow = sandbox.clock.now()
     sandbox.faults.order("status", path=f"{REPORT}/*", times=None, status=503)
-    done = load(project, sandbox)
+    done = project.load(sandbox)
     assert done.status == 1
     assert "datasource_measurements: GET /v2/report-requests" in done.log
     assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORT]
     sandbox.faults.clear()
     sandbox.requests.clear()
-    load(project, sandbox).check()
+    project.load(sandbox).check()
     assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
     first = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
     second = hourly(sandbox, LOOKBACK, tomorrow, tomorrow + REPORT_TAKES)
@@ -220,7 +184,7 @@ def test_after_an_outage_the_next_run_goes_on(project: Project, sandbox: Sandbox
 def test_a_full_refresh_begins_anew(project: Project, sandbox: Sandbox) -> None:
     sandbox.clock.advance(3600)
     now = sandbox.clock.now()
-    load(project, sandbox, "--full-refresh").check()
+    project.load(sandbox, "--full-refresh").check()
     assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORT]
     bookmarks = project.state()["bookmarks"]
     recent = bookmarks["recent_measurements"]
@@ -264,45 +228,3 @@ def test_meltano_passes_the_tap_s_own_description_on(project: Project) -> None:
     about = json.loads(done.output)
     assert about["name"] == "tap-clarity"
     assert {"api_key", "org", "start_date"} <= about["settings"]["properties"].keys()
-
-
-@pytest.mark.parametrize(
-    ("victim", "requests"),
-    [
-        # The loader has passed on the STATE with the report's id, so the report is taken up again.
-        ("launcher.py", 1),
-        # The loader keeps a STATE back until the records before it are stored.
-        ("target-duckdb", 2),
-        ("meltano", 2),
-    ],
-)
-def test_a_killed_program_costs_at_most_the_report_being_built(
-    project: Project, sandbox: Sandbox, victim: str, requests: int
-) -> None:
-    sandbox.clock.advance(timedelta(days=1).total_seconds())
-    sandbox.faults.order("stall", path="/v2/report-request*", method="GET", times=None, seconds=5)
-    with project.begin(sandbox, start_date=f"{START:%Y-%m-%d}") as run:
-        wait_for(lambda: [*calls(sandbox, "GET", REPORT)])
-        time.sleep(1)  # other programs pass the STATE on, by their own clocks
-        (pid,) = [run.pid] if victim == "meltano" else project.pids(victim)
-        os.kill(pid, signal.SIGKILL)
-        assert run.wait() != 0
-    wait_for(lambda: not (project.pids("launcher.py") or project.pids("target-duckdb")))
-    sandbox.faults.clear()
-
-    # A killed Meltano leaves a mark that it would respect for some minutes.
-    load(project, sandbox, "--force").check()
-    assert len([*calls(sandbox, "POST", REPORT)]) == requests
-    now = sandbox.clock.now()
-    first = hourly(sandbox, START, LOOKBACK, FIRST_RUN + REPORT_TAKES)
-    again = hourly(sandbox, LOOKBACK, now.replace(minute=0), now)
-    found = project.tables()["datasource_measurements"]
-    keys = [tuple(row[key] for key in KEYS) for row in found]
-    assert sorted(keys) == sorted([*first, *again])
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
