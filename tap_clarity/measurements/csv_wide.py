@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from tap_clarity.instants import parse_instant
@@ -154,12 +155,23 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table:
         UnreadableError: If the header is not that of measurements.
     """
     lines = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
-    rows = csv.reader(map(_without_nul, lines), strict=True)
+    rows = _rows(map(_without_nul, lines))
     try:
         names = [name.strip() for name in next(rows, ())]
     except (csv.Error, ValueError) as error:
         raise UnreadableError("not a CSV file of measurements") from error
     return Table(Header(names, expected), rows, expected)
+
+
+def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
+    """Cut lines into cells; simple ones at once, which is the same and much faster."""
+    longest = csv.field_size_limit()
+    for line in lines:
+        if '"' in line or len(line) > longest:
+            yield next(csv.reader(chain([line], lines), strict=True))
+        else:
+            text = line.rstrip("\r\n")
+            yield text.split(",") if text else []
 
 
 def _without_nul(line: str) -> str:
@@ -227,7 +239,7 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
         period_end=_period_end(header.cell(row, "period_end"), time, expected),
         latitude=_number(header.cell(row, "latitude"), "latitude"),
         longitude=_number(header.cell(row, "longitude"), "longitude"),
-        readings=[_reading(row, columns) for columns in header.metrics],
+        readings=[read_reading(row, columns) for columns in header.metrics],
     )
 
 
@@ -237,7 +249,12 @@ def _period_end(text: str, time: datetime, expected: Expected) -> datetime | Non
     return parse_instant(text) if text else time + expected.frequency.period
 
 
-def _reading(row: list[str], columns: MetricColumns) -> Reading:
+def read_reading(row: list[str], columns: MetricColumns) -> Reading:
+    """Read what one metric says in a row.
+
+    Raises:
+        ValueError: If it is not what it should be.
+    """
     name, raw, value, status, qc_assessment, qc_flags = columns
     return Reading(
         name,

@@ -1,9 +1,9 @@
 """The fast path: records' lines made of rows of text, without an object per record.
 
-The rows of one device look alike: the same metrics are there, with the same statuses. Each such
-look, called a shape, is learned once from the slow path: its records, written out, leave pieces of
-lines with gaps for the row's numbers. From then on a row costs a few calls into C: pick its
-numbers, prove them, lay them between the pieces.
+Most rows look like earlier ones: the same metrics are there, with the same statuses and QC. What a
+metric writes for a look is learned once from the slow path, as text with gaps for its two numbers.
+The parts of a row's metrics make its shape. From then on a row of that look costs a few calls into
+C: pick its numbers, prove them, lay them into the gaps.
 
 A number goes through as it stands in the file where that is proven to be JSON. Any other row goes
 the slow path, which also words the complaints. So both paths give equal records, and a new field is
@@ -14,31 +14,35 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_clarity.measurements.csv_wide import Order, read_row
+from tap_clarity.measurements.csv_wide import Order, read_reading, read_row
 from tap_clarity.measurements.model import UnreadableError
-from tap_clarity.measurements.records import shared_fields
+from tap_clarity.measurements.records import OTHER_METRICS, WideLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from tap_clarity.measurements.csv_wide import Table
+    from tap_clarity.measurements.csv_wide import MetricColumns, Table
     from tap_clarity.measurements.model import Measurement
-    from tap_clarity.measurements.records import Record
+    from tap_clarity.measurements.records import Layout, Record
 
 Row = list[str]
 Texts = tuple[str, ...]
+Look = tuple[object, ...]
+Picker = Callable[[Row], Texts]
 
 ROWS_AT_ONCE = 200
 REMEMBERED = 2000
 """How many devices, times and shapes are kept in mind: flat memory, whatever comes."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
-PLAIN_NUMBER = r"(?:-?+(?:0|[1-9][0-9]{0,6}+)(?:\.[0-9]{1,8}+)?+)?+"
-_GAP = re.compile(r'"\\u0001(\d+)"')
+PLAIN_NUMBER = r"(?:-?+(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?+)?+"
+_RAW, _VALUE = "\x01raw", "\x01value"
+_STRIDE = 6
+"""How many pieces a part becomes."""
 
 
 class Lines(NamedTuple):
@@ -49,32 +53,48 @@ class Lines(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """What the lines of a stream share, and how a measurement becomes records.
+    """What stands around each record, and how measurements become records: the slow path.
 
     Attributes:
         start: What stands before each record.
         end: What stands behind each record, the line break included.
-        org: Id of the organisation.
-        to_records: The slow path, long or wide.
+        layout: Long or wide.
     """
 
     start: str
     end: str
-    org: str
-    to_records: Callable[[Iterable[Measurement]], Iterator[Record]]
+    layout: Layout
+
+
+class Part(NamedTuple):
+    """What a metric writes for one look: start, raw number, middle, value, end.
+
+    Attributes:
+        start: What stands before the raw number.
+        middle: What stands between the numbers.
+        end: What stands behind the value.
+        is_other: Whether it goes into the wide layout's `other_metrics`.
+        numbers: Where raw number and value stand in a row.
+    """
+
+    start: str
+    middle: str
+    end: str
+    is_other: bool
+    numbers: list[int]
 
 
 class Shape(NamedTuple):
     """The lines of rows that look alike, in pieces.
 
     Attributes:
-        pieces: Head, text, raw, text, value, text, and so on; all but the texts are gaps.
+        pieces: Heads and parts; all but the texts are gaps.
         heads: The gaps for what comes before a record's own fields.
         raws: The gaps for the raw numbers.
         values: The gaps for the values.
         records: How many the pieces make.
         numbers: Picks the numbers for the gaps out of a row, raw and value in turn.
-        plain: Matches the numbers, each followed by a comma, if all are as JSON writes them.
+        are_plain: Matches the numbers, each followed by a comma, if all are as JSON writes them.
         absent: Picks the numbers that are not expected to be there.
         nothing: What `absent` gives if they are not.
     """
@@ -84,9 +104,9 @@ class Shape(NamedTuple):
     raws: slice
     values: slice
     records: int
-    numbers: Callable[[Row], Texts]
-    plain: re.Pattern[str]
-    absent: Callable[[Row], Texts]
+    numbers: Picker
+    are_plain: Callable[[str], object]
+    absent: Picker
     nothing: Texts
 
 
@@ -130,26 +150,22 @@ class _LineMaker:
     def __init__(self, table: Table, envelope: Envelope) -> None:
         self._header = table.header
         self._expected = table.expected
-        self._envelope = envelope
-        self._order = Order()
+        self._layout = envelope.layout
         self._start = envelope.start
         self._end = envelope.end
+        self._order = Order()
         self._device = _picker(
             self._header.places("id", "source_id", "source_type", "output_frequency")
             + self._header.places("latitude", "longitude")
         )
         self._time = _picker(self._header.places("time", "period_end"))
-        self._look = _picker(
-            [
-                place
-                for columns in self._header.metrics
-                for place in (columns.status, columns.qc_assessment, columns.qc_flags)
-                if place is not None
-            ]
-        )
+        self._metrics = [_Metric(columns, self._header.width) for columns in self._header.metrics]
+        bare = [place for metric in self._metrics for place in metric.bare]
+        self._look = _picker([place for metric in self._metrics for place in metric.look])
+        self._bare = _picker(bare) if bare else None
         self._devices: dict[Texts, tuple[str, str]] = {}
         self._times: dict[Texts, tuple[datetime, str]] = {}
-        self._shapes: dict[Texts, Shape] = {}
+        self._shapes: dict[Look, Shape] = {}
 
     def read(self, row: Row) -> tuple[str, int]:
         """Write a row's records; all but the very first text begin with the end of a line.
@@ -161,20 +177,25 @@ class _LineMaker:
             return self._slowly(row)
         device = self._devices.get(self._device(row))
         time = self._times.get(self._time(row))
-        shape = self._shapes.get(self._look(row))
-        if device is None or time is None or shape is None:
-            return self._learn(row)
-        numbers = shape.numbers(row)
-        if shape.absent(row) != shape.nothing or not shape.plain.fullmatch(f"{','.join(numbers)},"):
+        if device is None or time is None:
+            return self._meet(row)
+        cells = [*row, ""]  # the last one stands for columns that are not there
+        look: Look = self._look(cells)
+        if self._bare:
+            look += tuple(map(bool, self._bare(cells)))
+        shape = self._shapes.get(look) or self._new_shape(look, cells)
+        if shape is None or shape.absent(cells) != shape.nothing:
+            return self._slowly(row)
+        numbers = shape.numbers(cells)
+        if not shape.are_plain(f"{','.join(numbers)},"):
             return self._slowly(row)
         if self._expected.window:
             self._order.prove(time[0], device[0])
+        texts = [number or "null" for number in numbers]
         pieces = shape.pieces
         pieces[shape.heads] = [f"{device[1]}{time[1]}"] * shape.records
-        if "" in numbers:
-            numbers = tuple(number or "null" for number in numbers)
-        pieces[shape.raws] = numbers[0::2]
-        pieces[shape.values] = numbers[1::2]
+        pieces[shape.raws] = texts[0::2]
+        pieces[shape.values] = texts[1::2]
         return "".join(pieces), shape.records
 
     def finish(self, texts: list[str], count: int) -> Lines:
@@ -186,17 +207,15 @@ class _LineMaker:
     def _slowly(self, row: Row) -> tuple[str, int]:
         return self._write(self._measure(row))
 
-    def _learn(self, row: Row) -> tuple[str, int]:
+    def _meet(self, row: Row) -> tuple[str, int]:
+        """Go the slow path, and remember the row's device and time."""
         measurement = self._measure(row)
-        shared = json.dumps(shared_fields(measurement, self._envelope.org, self._expected))
+        shared = json.dumps(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
         _remember(
             self._devices, self._device(row), (measurement.id, self._end + self._start + before)
         )
         _remember(self._times, self._time(row), (measurement.time, f"{field}{after[:-1]}, "))
-        look = self._look(row)
-        if look not in self._shapes and (shape := self._shape(measurement)):
-            _remember(self._shapes, look, shape)
         return self._write(measurement)
 
     def _measure(self, row: Row) -> Measurement:
@@ -206,75 +225,111 @@ class _LineMaker:
         return measurement
 
     def _write(self, measurement: Measurement) -> tuple[str, int]:
-        records = [json.dumps(record) for record in self._envelope.to_records([measurement])]
+        records = [json.dumps(record) for record in self._layout.records([measurement])]
         return "".join(f"{self._end}{self._start}{record}" for record in records), len(records)
 
-    def _shape(self, measurement: Measurement) -> Shape | None:
-        """Learn how rows look that have statuses where this one has; None if that says too little.
+    def _new_shape(self, look: Look, cells: Row) -> Shape | None:
+        """Put together the shape of a look; None if the row has to go the slow path."""
+        parts: list[Part] = []
+        absent: list[int] = []
+        try:
+            for metric in self._metrics:
+                if metric.exists(cells):
+                    parts.append(metric.part(cells, self._layout))
+                else:
+                    absent += metric.numbers
+        except ValueError:  # which the slow path words
+            return None
+        arrange = _wide if isinstance(self._layout, WideLayout) else _long
+        shape = arrange(parts, absent)
+        _remember(self._shapes, look, shape)
+        return shape
 
-        That is so where a metric has a number and no status, or no column for one of its numbers.
+
+class _Metric:
+    """A metric's columns, and what it has been seen to write."""
+
+    def __init__(self, columns: MetricColumns, nowhere: int) -> None:
+        places = [nowhere if place is None else place for place in columns[1:]]
+        self.numbers = places[:2]
+        self.look = [place for place in columns[3:] if isinstance(place, int)]
+        # Where it shows whether there is a measurement: without statuses, the numbers say so.
+        self.bare = [] if columns.status is not None else self.numbers
+        self._columns = columns
+        self._look = _picker(self.look)
+        self._signs = _picker(self.bare or [places[2]])
+        self._parts: dict[Texts, Part] = {}
+
+    def exists(self, cells: Row) -> bool:
+        return any(self._signs(cells))
+
+    def part(self, cells: Row, layout: Layout) -> Part:
+        """Give what it writes for the look that it has in this row.
+
+        Raises:
+            ValueError: If the row is not what was asked for, or no gaps can be cut into it.
         """
-        marked, absent = [], []
-        for columns, reading in zip(self._header.metrics, measurement.readings, strict=True):
-            if columns.raw is None or columns.value is None:
-                return None
-            if reading.status is not None:
-                gaps = {"raw": f"\x01{columns.raw}", "value": f"\x01{columns.value}"}
-                marked.append(reading._replace(**gaps))  # type: ignore[arg-type]
-            elif reading.exists:
-                return None
-            else:
-                absent += [columns.raw, columns.value]
-        own = self._own_fields(replace(measurement, readings=marked))
-        return _cut_out(own, absent)
+        look = self._look(cells)
+        part = self._parts.get(look)
+        if part is None:
+            part = self._learn(cells, layout)
+            _remember(self._parts, look, part)
+        return part
 
-    def _own_fields(self, measurement: Measurement) -> list[str]:
-        """Write of each record what it does not share with the others, without the first brace."""
-        shared = shared_fields(measurement, self._envelope.org, self._expected)
-        return [
-            json.dumps({name: value for name, value in record.items() if name not in shared})[1:]
-            for record in self._envelope.to_records([measurement])
-        ]
+    def _learn(self, cells: Row, layout: Layout) -> Part:
+        """Let the slow path write two marks, and see what stands around them."""
+        reading = read_reading(cells, self._columns._replace(raw=None, value=None))
+        marked = reading._replace(raw=_RAW, value=_VALUE)  # type: ignore[arg-type]
+        fields = layout.fields(marked)
+        text = json.dumps(fields.get(OTHER_METRICS, fields))[1:-1]
+        start, rest = text.split(json.dumps(_RAW))
+        middle, end = rest.split(json.dumps(_VALUE))
+        return Part(start, middle, end, OTHER_METRICS in fields, self.numbers)
 
 
-def _cut_out(own: list[str], absent: list[int]) -> Shape:
-    pieces: list[str] = []
-    heads: list[int] = []
-    gaps: list[int] = []
-    places: list[int] = []
-    for fields in own:
-        heads.append(len(pieces))
-        pieces.append("")
-        for number, piece in enumerate(_GAP.split(fields)):
-            # Every other piece is what the gap's mark holds: the number's place in the row.
-            if number % 2:
-                gaps.append(len(pieces))
-                places.append(int(piece))
-                pieces.append("")
-            else:
-                pieces.append(piece)
+def _long(parts: list[Part], absent: list[int]) -> Shape:
+    pieces = [
+        piece for part in parts for piece in ("", part.start, "", part.middle, "", f"{part.end}}}")
+    ]
+    return _shape(pieces, slice(0, None, _STRIDE), parts, absent)
+
+
+def _wide(parts: list[Part], absent: list[int]) -> Shape:
+    known = [part for part in parts if not part.is_other]
+    others = [part for part in parts if part.is_other]
+    pieces = [""]
+    for part in known:
+        pieces += (part.start, "", part.middle, "", part.end, ", ")
+    opening = f'"{OTHER_METRICS}": {{'
+    for part in others:
+        pieces += (f"{opening}{part.start}", "", part.middle, "", part.end, "")
+        opening = ", "
+    pieces.append("}}" if others else f"{opening[:-1]}null}}")
+    return _shape(pieces, slice(0, 1), [*known, *others], absent)
+
+
+def _shape(pieces: list[str], heads: slice, parts: list[Part], absent: list[int]) -> Shape:
+    end = _STRIDE * len(parts)
+    places = [place for part in parts for place in part.numbers]
     return Shape(
-        pieces,
-        _every(heads),
-        _every(gaps[0::2]),
-        _every(gaps[1::2]),
-        len(own),
-        _picker(places),
-        # So many, and no more: a cell may hold a comma.
-        re.compile(rf"(?:{PLAIN_NUMBER},){{{len(places)}}}+"),
-        _picker(absent),
-        ("",) * len(absent),
+        pieces=pieces,
+        heads=heads,
+        raws=slice(2, end + 1, _STRIDE),
+        values=slice(4, end + 1, _STRIDE),
+        records=len(pieces[heads]),
+        numbers=_picker(places),
+        are_plain=_plain_numbers(len(places)),
+        absent=_picker(absent),
+        nothing=("",) * len(absent),
     )
 
 
-def _every(places: list[int]) -> slice:
-    """Make a slice of places that stand at the same distance from each other."""
-    if len(places) < 2:  # noqa: PLR2004 - one place has no distance
-        return slice(places[0], places[0] + 1) if places else slice(0, 0)
-    return slice(places[0], places[-1] + 1, places[1] - places[0])
+def _plain_numbers(count: int) -> Callable[[str], object]:
+    # So many, and no more: a cell may hold a comma. Without any, a comma alone is left.
+    return re.compile(rf"(?:{PLAIN_NUMBER},){{{max(count, 1)}}}+", re.ASCII).fullmatch
 
 
-def _picker(places: list[int]) -> Callable[[Row], Texts]:
+def _picker(places: list[int]) -> Picker:
     """Make a function that gives the cells at these places."""
     if not places:
         return lambda _: ()
@@ -283,7 +338,7 @@ def _picker(places: list[int]) -> Callable[[Row], Texts]:
     return itemgetter(*places)
 
 
-def _remember(memory: dict[Texts, Any], key: Texts, value: object) -> None:
+def _remember(memory: dict[Any, Any], key: object, value: object) -> None:
     if len(memory) >= REMEMBERED:
         memory.clear()
     memory[key] = value

@@ -22,7 +22,7 @@ from tap_clarity.measurements.lines import (
     record_message,
 )
 from tap_clarity.measurements.model import Expected
-from tap_clarity.measurements.records import long_records, wide_records
+from tap_clarity.measurements.records import LongLayout, WideLayout
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
 from tap_clarity.streams.base import ClarityStream, Record
 from tap_clarity.writer import LineWriter, RecordLines
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
 
     from tap_clarity.instants import Window
-    from tap_clarity.measurements.model import Measurement
+    from tap_clarity.measurements.records import Layout
     from tap_clarity.planning.bookmarks import State
     from tap_clarity.settings import Settings
     from tap_clarity.streams.run import Run
@@ -112,7 +112,7 @@ class MeasurementStream(ClarityStream):
             raise
         if isinstance(measurements, Table) and self._may_write_lines:
             return _closing(body, record_lines(measurements, self._envelope()))
-        records = self._to_records(measurements)
+        records = self._layout.records(measurements)
         if self._batches:
             return _closing(body, lines_slowly(map(self._selected_part, records)))
         return _closing(body, records)
@@ -142,19 +142,19 @@ class MeasurementStream(ClarityStream):
         self._counter = super().get_record_counter(endpoint=endpoint, log_interval=log_interval)
         return self._counter
 
-    def _to_records(self, measurements: Iterable[Measurement]) -> Iterator[Record]:
+    @cached_property
+    def _layout(self) -> Layout:
         settings = self.run.settings
         expected = Expected(self.id_field, settings.frequency)
         if settings.measurement_layout == "long":
-            return long_records(measurements, settings.org, expected)
-        columns = wide_columns(settings.frequency.name)
-        return wide_records(measurements, settings.org, expected, columns)
+            return LongLayout(settings.org, expected)
+        return WideLayout(settings.org, expected, wide_columns(settings.frequency.name))
 
     def _envelope(self) -> Envelope:
         time_extracted = self.run.clock.now().isoformat()
         bare = ("", "\n")  # a file holds nothing but records
         start, end = bare if self._batches else record_message(self.name, time_extracted)
-        return Envelope(start, end, self.run.settings.org, self._to_records)
+        return Envelope(start, end, self._layout)
 
     @cached_property
     def _batches(self) -> BatchFiles | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.instants import format_instant
 from tap_clarity.measurements.model import Measurement, UnreadableError
-from tap_clarity.measurements.records import OTHER_METRICS, long_records, wide_records
+from tap_clarity.measurements.records import OTHER_METRICS, LongLayout, WideLayout
 from tap_clarity.measurements.schema import wide_columns
 from tests.measurements.files import (
     DAY_OF_FILE,
@@ -57,8 +57,8 @@ def test_json_and_parquet_are_read_as_they_were_meant(measurements: list[Measure
 @quickly
 @given(tables())
 def test_long_and_wide_records_hold_the_same_facts(measurements: list[Measurement]) -> None:
-    long = list(long_records(measurements, "exampleAB12", expect()))
-    wide = list(wide_records(measurements, "exampleAB12", expect(), COLUMNS))
+    long = list(LongLayout("exampleAB12", expect()).records(measurements))
+    wide = list(WideLayout("exampleAB12", expect(), COLUMNS).records(measurements))
     assert len(wide) == len(measurements)
     assert [shared_by(record) for record in wide] == unique(shared_by(record) for record in long)
     assert facts_of_wide(wide) == facts_of_long(long) == facts_of(measurements)

@@ -13,7 +13,7 @@ from tap_clarity.frequencies import FREQUENCIES
 from tap_clarity.instants import Window
 from tap_clarity.measurements.decode import read_measurements
 from tap_clarity.measurements.model import Expected, Measurement, UnreadableError
-from tap_clarity.measurements.records import long_records
+from tap_clarity.measurements.records import LongLayout
 from tests.measurements.files import DAY_OF_FILE, as_csv, as_json, at, tables
 
 thoroughly = settings(deadline=None, max_examples=300, print_blob=True)
@@ -42,7 +42,7 @@ def lines_of(measurements: list[Measurement], expected: Expected) -> list[str]:
     for measurement in measurements:
         assert measurement.id
         assert expected.window is None or measurement.time in expected.window
-    records = long_records(measurements, "exampleAB12", expected)
+    records = LongLayout("exampleAB12", expected).records(measurements)
     return [json.dumps(record, allow_nan=False, ensure_ascii=False) for record in records]
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -20,12 +20,7 @@ from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.decode import read_measurements
 from tap_clarity.measurements.lines import Envelope, record_lines, record_message
 from tap_clarity.measurements.model import Expected, UnreadableError
-from tap_clarity.measurements.records import long_records, wide_records
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tap_clarity.measurements.model import Measurement
+from tap_clarity.measurements.records import Layout, LongLayout, WideLayout
 
 Outcome = tuple[list[dict[str, Any]], str | None]
 
@@ -69,10 +64,10 @@ def body_of(names: list[str], *rows: list[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def to_records(layout: str, measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:
-    if layout == "long":
-        return long_records(measurements, "org", EXPECTED)
-    return wide_records(measurements, "org", EXPECTED, COLUMNS)
+def layout_called(name: str) -> Layout:
+    if name == "long":
+        return LongLayout("org", EXPECTED)
+    return WideLayout("org", EXPECTED, COLUMNS)
 
 
 def among(plain: list[str], other: list[str]) -> list[list[str]]:
@@ -86,8 +81,9 @@ def among(plain: list[str], other: list[str]) -> list[list[str]]:
 
 def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
     records = []
+    measurements = read_measurements(io.BytesIO(body), expected)
     try:
-        for record in to_records(layout, read_measurements(io.BytesIO(body), expected)):
+        for record in layout_called(layout).records(measurements):
             records.append(record)  # noqa: PERF402 - an error keeps what came before it
     except UnreadableError as error:
         return records, str(error)
@@ -97,7 +93,7 @@ def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
 def quickly(body: bytes, layout: str, expected: Expected) -> Outcome:
     records: list[dict[str, Any]] = []
     start, end = record_message("stream", "2026-03-02")
-    envelope = Envelope(start, end, "org", lambda rows: to_records(layout, rows))
+    envelope = Envelope(start, end, layout_called(layout))
     table = read_measurements(io.BytesIO(body), expected)
     assert isinstance(table, Table)
     try:

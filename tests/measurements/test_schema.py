@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from tap_clarity.frequencies import FREQUENCIES
 from tap_clarity.instants import format_instant
 from tap_clarity.measurements.dictionary import metrics_at
-from tap_clarity.measurements.records import OTHER_METRICS, Record, long_records, wide_records
+from tap_clarity.measurements.records import OTHER_METRICS, LongLayout, Record, WideLayout
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
 from tests.measurements.files import at, csv_of, expect, quickly, read_whole
 
@@ -139,8 +139,8 @@ def records_of(
 ) -> list[Record]:
     expected = expect(frequency, id_field=id_field)
     if layout == "long":
-        return list(long_records(found, "exampleAB12", expected))
-    return list(wide_records(found, "exampleAB12", expected, wide_columns(frequency)))
+        return list(LongLayout("exampleAB12", expected).records(found))
+    return list(WideLayout("exampleAB12", expected, wide_columns(frequency)).records(found))
 
 
 def strict_validator(schema: dict[str, Any]) -> Draft202012Validator:
