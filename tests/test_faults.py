@@ -117,7 +117,7 @@ def impatiently() -> Iterator[None]:
 
     with (
         patch("tap_clarity.streams.run.Connection", connection),
-        patch("tap_clarity.api.bodies.SLOWEST", 1e6),
+        patch("tap_clarity.api.wire.SLOWEST", 1e6),
         patch("tap_clarity.api.connection.PATIENCE", timedelta(seconds=5)),
     ):
         yield

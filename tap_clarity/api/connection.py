@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import random
 import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import backoff
-import requests
 from urllib3.exceptions import HTTPError
 
-from tap_clarity.api.bodies import receive, unzipped
+from tap_clarity.api.bodies import IN_MEMORY, LONGEST_JSON, receive, unzipped
 from tap_clarity.api.errors import (
     AmbiguousError,
     ClarityError,
@@ -27,16 +25,18 @@ from tap_clarity.api.errors import (
     UnavailableError,
 )
 from tap_clarity.api.failures import API, FILES, Statuses, message_of, network_error, status_error
+from tap_clarity.api.wire import KEY_HEADER, new_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from datetime import datetime
+
+    import requests
 
     from tap_clarity.clock import Clock
 
 T = TypeVar("T")
 
-KEY_HEADER = "x-api-key"
 CONNECT_TIMEOUT = 10.0
 PATIENCE = timedelta(minutes=3)
 """How long after its first failure a call is still tried again."""
@@ -44,6 +44,8 @@ LONGEST_PAUSE = 30.0
 SHORT_RETRY_AFTER = 60.0
 """Seconds up to which a 429 is a matter of pace; beyond it the day's quota is used up."""
 ERROR_BODY = 1 << 16
+LONGEST_FILE = 1 << 33
+"""Bytes of a report's file, zipped or not. A full one has 60 MB, zipped, and 1 GB otherwise."""
 
 logger = logging.getLogger("tap-clarity.api")
 
@@ -60,6 +62,8 @@ class Call:
     """Whether asking twice does no harm; a report request costs quota each time."""
     secret: str = ""
     """A text in the body that no message may repeat."""
+    longest: int = LONGEST_JSON
+    """Bytes that the reply's body may have, as it is sent."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -83,9 +87,9 @@ class Connection:
         self._api_key = api_key
         self._read_timeout = read_timeout
         self._clock = clock
-        self._api = _session(user_agent)
+        self._api = new_session(user_agent)
         self._api.headers[KEY_HEADER] = api_key
-        self._files = _session(user_agent)
+        self._files = new_session(user_agent)
 
     def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
         """Send a call to the API and give what `read` makes of the reply.
@@ -101,6 +105,10 @@ class Connection:
     def fetch(self, url: str, read: Callable[[Reply], T]) -> T:
         """Get a file from wherever a report's link leads; the API key stays at home."""
         return self._patiently("file download", lambda: read(self._download(url)))
+
+    def conceal(self, text: str) -> str:
+        """Blot the API key out of a text that came from outside."""
+        return text.replace(self._api_key, "***") if self._api_key else text
 
     def _patiently(self, what: str, attempt: Callable[[], T]) -> T:
         """Try again what is worth it, until the next try would come after the end of patience."""
@@ -142,10 +150,14 @@ class Connection:
     def _call(self, call: Call) -> Reply:
         url = self._api_url + call.path
         response = self._send(self._api, call.method, url, params=call.query, json=call.body)
-        return self._accept(response, API, (self._api_key, call.secret))
+        return self._accept(response, API, (self._api_key, call.secret), call.longest)
 
     def _download(self, url: str) -> Reply:
-        return self._accept(self._send(self._files, "GET", url), FILES)
+        schemes = {"https", urlsplit(self._api_url).scheme}
+        if not _is_link(url, schemes):
+            raise UnavailableError(f"its link is no {' or '.join(sorted(schemes))} address")
+        response = self._send(self._files, "GET", url)
+        return self._accept(response, FILES, _secrets_of(url), LONGEST_FILE)
 
     def _send(
         self,
@@ -157,50 +169,46 @@ class Connection:
         timeout = (CONNECT_TIMEOUT, self._read_timeout)
         try:
             return session.request(method, url, timeout=timeout, stream=True, **content)
-        except (OSError, HTTPError) as error:
+        except (OSError, HTTPError, ValueError) as error:
             raise network_error(error) from None
 
     def _accept(
-        self, response: requests.Response, statuses: Statuses, secrets: Iterable[str] = ()
+        self, response: requests.Response, statuses: Statuses, secrets: Iterable[str], longest: int
     ) -> Reply:
         with response:
             if response.ok:
-                return Reply(response.headers, receive(response, self._read_timeout))
-            said = message_of(self._error_body(response), secrets)
+                return Reply(response.headers, receive(response, longest))
+            said = message_of(_error_body(response), secrets)
             now = self._clock.now()
             raise status_error(statuses, response.status_code, response.headers, said, now)
 
-    def _error_body(self, response: requests.Response) -> bytes:
-        """Read what is said of an error, whose status counts even if that cannot be read."""
-        try:
-            with receive(response, self._read_timeout) as body:
-                return unzipped(body).read(ERROR_BODY)
-        except (TransientError, OSError, EOFError, zlib.error):
-            return b""
+
+def _error_body(response: requests.Response) -> bytes:
+    """Read what is said of an error, whose status counts even if that cannot be read."""
+    try:
+        with receive(response, IN_MEMORY) as body:
+            return unzipped(body).read(ERROR_BODY)
+    except (ClarityError, OSError, EOFError, zlib.error):
+        return b""
 
 
-class _Session(requests.Session):
-    """A session that sends the API key to its own host only."""
-
-    def rebuild_auth(
-        self, prepared_request: requests.PreparedRequest, response: requests.Response
-    ) -> None:
-        """Leave the key behind when a redirect leads elsewhere."""
-        before, after = urlsplit(response.request.url), urlsplit(prepared_request.url)
-        if (before.scheme, before.netloc) != (after.scheme, after.netloc):
-            prepared_request.headers.pop(KEY_HEADER, None)
+def _is_link(url: str, schemes: Container[str]) -> bool:
+    """Whether it is the address of a file on the web: no path of this machine, or worse."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
-def _session(user_agent: str) -> requests.Session:
-    for module in ("connection", "connectionpool", "poolmanager", "util.retry"):
-        # They print whole addresses: a report's link carries its signature in there.
-        logging.getLogger(f"urllib3.{module}").disabled = True
-    session = _Session()
-    session.auth = lambda request: request  # or requests would look for passwords in ~/.netrc
-    session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "gzip"})
-    # requests knows REQUESTS_CA_BUNDLE by itself, and lets it win over this.
-    session.verify = os.environ.get("SSL_CERT_FILE") or True
-    return session
+def _secrets_of(url: str) -> Iterator[str]:
+    """Give what no message may repeat of a signed link."""
+    query = urlsplit(url).query
+    yield query
+    for part in query.split("&"):
+        yield part.partition("=")[2]
+    for _, value in parse_qsl(query):
+        yield value
 
 
 def _pauses() -> Iterator[float]:

@@ -150,20 +150,24 @@ def message_of(body: bytes, secrets: Iterable[str] = ()) -> str:
     Bodies were seen with `message` as a list; older ones have `Message` and `Code`. The files'
     host answers XML, which may repeat a link's signature.
     """
-    text = body.decode("utf-8", "replace")
+    text = _said(body.decode("utf-8", "replace"))
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return one_line(text)
+
+
+def _said(text: str) -> str:
     if text.lstrip().startswith("<"):
         code = re.search(r"<Code>(\w+)</Code>", text)
         return code[1] if code else "an HTML or XML page"
     try:
         document: Any = json.loads(text)
     except (ValueError, RecursionError):
-        document = None
-    if isinstance(document, dict):
-        said = next((document[k] for k in ("message", "Message", "Code") if document.get(k)), text)
-        text = "; ".join(map(str, said)) if isinstance(said, list) else str(said)
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return one_line(text)
+        return text
+    if not isinstance(document, dict):
+        return text
+    said = next((document[k] for k in ("message", "Message", "Code") if document.get(k)), text)
+    return "; ".join(map(str, said)) if isinstance(said, list) else str(said)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from tap_clarity.api.bodies import read_json
 from tap_clarity.api.connection import Call
-from tap_clarity.api.errors import TransientError
+from tap_clarity.api.errors import MalformedReplyError, TransientError
+from tap_clarity.texts import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,12 +78,18 @@ def _objects(document: Any, wrapper: str, keys: Sequence[str]) -> list[JsonObjec
     """Find the list: bare, under the wrapper, or a single bare object, as the guide once drew."""
     if isinstance(document, dict):
         document = document.get(wrapper, [document])
-    if isinstance(document, list) and all(
+    if not isinstance(document, list) or not all(
         isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys)
         for item in document
     ):
-        return document
-    raise TransientError(f"the reply is not a list of {wrapper}")
+        raise TransientError(f"the reply is not a list of {wrapper}")
+    for key in keys:
+        if not all(is_id(item[key]) for item in document):
+            raise MalformedReplyError(
+                f"the reply has a {key} that is empty, too long, or no plain text: ask Clarity's "
+                "support"
+            )
+    return document
 
 
 def _object(reply: Reply, wrapper: str, *fields: str) -> JsonObject:

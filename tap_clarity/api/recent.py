@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 PATH = "/v2/recent-datasource-measurements"
 TOKEN_HEADER = "x-clarity-continuation-token"  # noqa: S105
+LONGEST = 1 << 30
+"""Bytes of a reply: a day of a thousand sensors' samples, as JSON and not zipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def query_recent(
         "startTime": format_instant(start),
         "replyWithContinuationToken": True,
     }
-    return _ask(connection, Call("POST", f"{PATH}-query", body=body), open_body)
+    return _ask(connection, Call("POST", f"{PATH}-query", body=body, longest=LONGEST), open_body)
 
 
 def continue_recent(
@@ -74,7 +76,7 @@ def continue_recent(
         ClarityError: If Clarity refuses, the token perhaps, or cannot be reached.
     """
     body = {"org": org, "continuationToken": token}
-    call = Call("POST", f"{PATH}-continuation", body=body, secret=token)
+    call = Call("POST", f"{PATH}-continuation", body=body, secret=token, longest=LONGEST)
     return _ask(connection, call, open_body)
 
 

@@ -21,6 +21,7 @@ from tap_clarity.api.errors import (
 )
 from tap_clarity.api.files import fetch_file
 from tap_clarity.instants import Window, format_instant
+from tap_clarity.texts import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ PATH = "/v2/report-requests"
 SPELLINGS = (f"{PATH}/", "/v2/report-request/")
 """How the guide and its examples begin the path of a report."""
 SUCCEEDED, FAILED, UNKNOWN = "succeeded", "failed", "unknown"
+MOST_FILES = 100
+"""In one report; all are kept open at once. One was seen, the guide says that there may be more."""
 
 
 class Report(NamedTuple):
@@ -87,7 +90,7 @@ def poll_report(connection: Connection, org: str, report: Report) -> Poll:
     for spelling in SPELLINGS:
         call = Call("GET", spelling + quote(report.id, safe=""), query={"org": org})
         try:
-            return connection.ask(call, _poll)
+            return connection.ask(call, lambda reply: _poll(reply, connection.conceal))
         except NotFoundError:
             continue
     return Poll(UNKNOWN, "Clarity no longer knows it", ())
@@ -107,6 +110,8 @@ def read_files(
     named = f"report {report.id} for {report.window}"
     if not urls:
         raise FileError(f"{named}: Clarity no longer says where its files are")
+    if len(urls) > MOST_FILES:
+        raise FileError(f"{named}: it has {len(urls):,} files, which is beyond reason")
     names = [f"{named}, file {number} of {len(urls)}" for number in range(1, len(urls) + 1)]
     with ExitStack() as bodies:
         opened = []
@@ -130,12 +135,12 @@ def _blaming(file: str) -> Iterator[None]:
 def _report_id(reply: Reply) -> str:
     document = read_json(reply.body)
     id_ = document.get("reportId") if isinstance(document, dict) else None
-    if not isinstance(id_, str) or not id_:
+    if not is_id(id_):
         raise TransientError("the reply has no report id")
     return id_
 
 
-def _poll(reply: Reply) -> Poll:
+def _poll(reply: Reply, conceal: Callable[[str], str]) -> Poll:
     """Read a report's record. Statuses are not validated: an unknown one means still building."""
     document = read_json(reply.body)
     status = document.get("reportStatus") if isinstance(document, dict) else None
@@ -146,4 +151,4 @@ def _poll(reply: Reply) -> Poll:
         urls = ()
     said = document.get("message")
     message = "; ".join(map(str, said)) if isinstance(said, list) else str(said or "")
-    return Poll(status, f"Clarity says {one_line(message)!r}", tuple(map(str, urls)))
+    return Poll(status, f"Clarity says {one_line(conceal(message))!r}", tuple(map(str, urls)))

@@ -98,16 +98,42 @@ def test_a_redirect_on_the_same_host_takes_the_key_along(connect: Connect) -> No
     assert [asked.headers[KEY] for asked in here.asked] == ["sandbox-key"] * 2
 
 
-def test_the_key_stays_behind_when_a_redirect_leads_out_of_encryption(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", [GET, POST], ids=str)
+def test_a_redirect_out_of_encryption_is_not_followed(
+    connect: Connect, clock: Waits, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(CERTIFICATE)
-    with host(reply) as plain, host(redirect(plain.url), tls) as here:
-        ask(connect(here.url))
+    with (
+        host(reply) as plain,
+        host(redirect(plain.url), tls) as here,
+        pytest.raises(UnavailableError, match="/x: a redirect out of encryption, which is not"),
+    ):
+        ask(connect(here.url), call)
     assert here.asked[0].headers[KEY] == "sandbox-key"
-    assert KEY not in plain.asked[0].headers
+    assert not plain.asked
+    assert not clock.pauses
+
+
+def test_the_body_of_a_redirect_is_not_read(connect: Connect) -> None:
+    def lead_on(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", there.url)
+        handler.end_headers()
+        while True:
+            handler.wfile.write(b" " * 1000)
+
+    with host(reply) as there, host(lead_on) as here:
+        assert ask(connect(here.url)) == {}
+
+
+def test_no_cookie_is_kept(connect: Connect) -> None:
+    with host(lambda handler: reply(handler, Set_Cookie="a=b")) as here:
+        connection = connect(here.url)
+        ask(connection)
+        ask(connection)
+    assert [asked.headers.get("cookie") for asked in here.asked] == [None, None]
 
 
 def test_a_circle_of_redirects_is_said(connect: Connect, clock: Waits) -> None:
@@ -242,10 +268,39 @@ def test_an_unknown_host_is_said(connect: Connect) -> None:
         ask(connect("http://clarity.invalid"))
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hostname", "http://", "no address", "http://a:b"])
-def test_a_link_that_is_none_is_said(connect: Connect, url: str) -> None:
-    with pytest.raises(UnavailableError, match="file download: the address cannot be used"):
-        connect("http://clarity.invalid").fetch(url, lambda answer: answer)
+LINKS = {
+    "https://clarity.invalid": ["http://localhost:1/a", "http://clarity.invalid/a"],
+    "http://clarity.invalid": [
+        "file:///etc/hostname",
+        "ftp://localhost/a",
+        "HTTP",
+        "//localhost/a",
+    ],
+}
+NO_LINKS = [
+    "",
+    "no address",
+    "http://",
+    "http://a:b",
+    "http://[",
+    "https:a",
+    "https://?a",
+    "data:,a",
+]
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [(url, link) for url, links in LINKS.items() for link in [*links, *NO_LINKS]],
+)
+def test_a_link_that_is_none_is_said_and_not_followed(
+    connect: Connect, clock: Waits, url: str, link: str
+) -> None:
+    with pytest.raises(
+        UnavailableError, match=r"file download: its link is no (\w+ or )?https add"
+    ):
+        connect(url).fetch(link, lambda answer: answer)
+    assert not clock.pauses
 
 
 def test_what_a_server_does_wrong_in_its_headers_is_not_logged_with_the_address(
