@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,30 +96,21 @@ def measure(
 
 def measure_pipe(tap: Sequence[str | Path], target: Sequence[str | Path]) -> Figures:
     """Run `tap | target` to the end of both."""
-    with ExitStack() as stack:
-        source = Process(tap, stdout=subprocess.PIPE)
-        pipe = source.popen.stdout
-        assert pipe  # it was asked for
+    source = Process(tap, stdout=subprocess.PIPE)
+    pipe = source.popen.stdout
+    assert pipe  # it was asked for
+    with pipe:  # closed here, so that the tap learns if the target is dead
         sink = Process(target, stdin=pipe.fileno())
-        stack.callback(pipe.close)
-        pipe.close()  # or the tap would never learn that the target is dead
-        loaded, read = _both(sink.wait, source.wait)
+    try:
+        loaded = sink.wait()
+    except BenchmarkError:
+        with suppress(BenchmarkError):
+            source.wait()
+        raise
+    read = source.wait()
     return Figures(
         read.cpu + loaded.cpu, max(read.wall, loaded.wall), max(read.memory, loaded.memory)
     )
-
-
-def _both(first: Callable[[], Figures], second: Callable[[], Figures]) -> tuple[Figures, Figures]:
-    """Wait for both, whatever the first one says."""
-    try:
-        found = first()
-    except BenchmarkError:
-        try:
-            second()
-        except BenchmarkError as error:
-            raise BenchmarkError(str(error)) from None
-        raise
-    return found, second()
 
 
 def emitted(figures: Figures) -> int:

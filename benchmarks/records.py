@@ -33,6 +33,7 @@ NOTE = (
     " /dev/null. Wide is compared with the vanilla tap's wide records. The floor neither fetches"
     " nor proves anything; `clarityio` gives a table in memory, not records, and proves nothing."
 )
+CLARITYIO = ("clarityio", "clarityio~=1.1", "pandas")
 Runs = dict[str, list[Figures]]
 
 
@@ -86,7 +87,7 @@ class Records:
         return figures
 
     def _clarityio(self, task: str, truth: int) -> Figures:
-        python = self.session.environment("clarityio", "clarityio") / "python"
+        python = self.session.environment(*CLARITYIO) / "python"
         period = [self.report.size.end.isoformat() for _ in range(2)]
         figures = measure([python, HERE / "peer.py", self.url, *period, task])
         check(f"clarityio, {task}", int(figures.errors.split()[-1]), truth)
@@ -98,7 +99,7 @@ def run(session: Session) -> Iterator[Table | Promise]:
     session.floor()
     for size in session.sizes:
         runs = run_at(session, session.report(size))
-        yield _table(session.report(size), runs)
+        yield _table(session.report(size), runs, session.versions(*CLARITYIO))
         yield from _promises(session.report(size), runs)
 
 
@@ -127,9 +128,11 @@ def _cpu(runs: Runs, name: str) -> list[float]:
     return [figures.cpu for figures in runs[name]]
 
 
-def _table(report: Report, runs: Runs) -> Table:
+def _table(report: Report, runs: Runs, versions: str) -> Table:
     title = f"Records: {report.size.name}, {report.rows:,} rows, {report.records:,} records"
-    table = Table(title, HEAD, note=f"{_pace(report, runs)}\n\n{NOTE}")
+    mib = report.path.stat().st_size / (1 << 20)
+    note = f"{_pace(report, runs)}\n\n{NOTE} The file has {mib:.1f} MiB, zipped. {versions}."
+    table = Table(title, HEAD, note=note)
     for name, figures in runs.items():
         vanilla = VANILLA_WIDE if name in {WIDE, VANILLA_WIDE} else VANILLA
         cells = [name, spread(_cpu(runs, name)), spread([each.wall for each in figures])]

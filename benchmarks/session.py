@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -48,16 +49,26 @@ class Session:
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
             self.say(f"installing {name}")
             uv = Path(sys.executable).with_name("uv")
-            _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
-            _run(uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *requirements)
+            output_of(uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
+            output_of(
+                uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *requirements
+            )
             stamp.write_text(wanted, encoding="utf-8")
         return folder / "bin"
+
+    def versions(self, name: str, *requirements: str) -> str:
+        """Say which versions of what was required are there."""
+        packages = [re.split("[=<>~]", each)[0] for each in requirements]
+        code = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
+        python = self.environment(name, *requirements) / "python"
+        found = output_of(python, "-c", code, *packages).split()
+        return ", ".join(map(" ".join, zip(packages, found, strict=True)))
 
     def floor(self) -> Path:
         """Compile the C program."""
         program = self.cache / "floor"
         self.cache.mkdir(parents=True, exist_ok=True)
-        _run("cc", "-O2", "-o", program, HERE / "floor.c", "-lz")
+        output_of("cc", "-O2", "-o", program, HERE / "floor.c", "-lz")
         return program
 
     @contextmanager
@@ -71,8 +82,14 @@ class Session:
         sys.stderr.write(f"  {text}\n")
 
 
-def _run(*command: str | Path) -> None:
+def output_of(*command: str | Path) -> str:
+    """Run a command whose cost does not matter.
+
+    Raises:
+        BenchmarkError: If it fails.
+    """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = " ".join(map(str, command))
         raise BenchmarkError(f"{words} ended with {done.returncode}:\n{done.stderr.strip()}")
+    return done.stdout

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROUNDS = 11
 PROGRAM = Path(sys.executable).with_name("tap-clarity")
 SDK = 'python -c "import singer_sdk"'
-COMMANDS = {
+COMMANDS: dict[str, list[str | Path]] = {
     SDK: [sys.executable, "-c", "import singer_sdk"],
     "tap-clarity --version": [PROGRAM, "--version"],
     "tap-clarity --discover": [PROGRAM, "--discover"],
