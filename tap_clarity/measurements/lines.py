@@ -35,11 +35,12 @@ Texts = tuple[str, ...]
 Look = tuple[object, ...]
 Picker = Callable[[Row], Texts]
 
-ROWS_AT_ONCE = 200
+ROWS_AT_ONCE = 20
+"""Few enough that their lines stay in the processor's cache until they are written."""
 REMEMBERED = 2000
 """How many devices, times and shapes are kept in mind: flat memory, whatever comes."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
-PLAIN_NUMBER = r"(?:-?+(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?+)?+"
+PLAIN_NUMBER = r"(?a:-?+(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?+)?+"
 _RAW, _VALUE = "\x01raw", "\x01value"
 _STRIDE = 6
 """How many pieces a part becomes."""
@@ -92,22 +93,21 @@ class Shape(NamedTuple):
         heads: The gaps for what comes before a record's own fields.
         raws: The gaps for the raw numbers.
         values: The gaps for the values.
+        gaps: How many numbers there are gaps for.
         records: How many the pieces make.
-        numbers: Picks the numbers for the gaps out of a row, raw and value in turn.
-        are_plain: Matches the numbers, each followed by a comma, if all are as JSON writes them.
-        absent: Picks the numbers that are not expected to be there.
-        nothing: What `absent` gives if they are not.
+        numbers: Picks the numbers out of a row, raw and value in turn, then those that are not to
+            be there.
+        are_right: Matches all of them, with commas between, if JSON writes them so.
     """
 
     pieces: list[str]
     heads: slice
     raws: slice
     values: slice
+    gaps: int
     records: int
     numbers: Picker
-    are_plain: Callable[[str], object]
-    absent: Picker
-    nothing: Texts
+    are_right: Callable[[str], object]
 
 
 def record_message(stream: str, time_extracted: str) -> tuple[str, str]:
@@ -138,12 +138,12 @@ def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
             texts.append(text)
             count += records
             if len(texts) == ROWS_AT_ONCE:
-                yield maker.finish(texts, count)
+                yield Lines("".join(texts), count)
                 texts, count = [], 0
     except UnreadableError:
-        yield maker.finish(texts, count)
+        yield Lines("".join(texts), count)
         raise
-    yield maker.finish(texts, count)
+    yield Lines("".join(texts), count)
 
 
 class _LineMaker:
@@ -168,7 +168,7 @@ class _LineMaker:
         self._shapes: dict[Look, Shape] = {}
 
     def read(self, row: Row) -> tuple[str, int]:
-        """Write a row's records; all but the very first text begin with the end of a line.
+        """Write a row's records, and count them.
 
         Raises:
             ValueError: If the row is not what was asked for.
@@ -184,25 +184,19 @@ class _LineMaker:
         if self._bare:
             look += tuple(map(bool, self._bare(cells)))
         shape = self._shapes.get(look) or self._new_shape(look, cells)
-        if shape is None or shape.absent(cells) != shape.nothing:
+        if shape is None:
             return self._slowly(row)
         numbers = shape.numbers(cells)
-        if not shape.are_plain(f"{','.join(numbers)},"):
+        if not shape.are_right(",".join(numbers)):
             return self._slowly(row)
         if self._expected.window:
             self._order.prove(time[0], device[0])
-        texts = [number or "null" for number in numbers]
+        texts = [number or "null" for number in numbers[: shape.gaps]]
         pieces = shape.pieces
         pieces[shape.heads] = [f"{device[1]}{time[1]}"] * shape.records
         pieces[shape.raws] = texts[0::2]
         pieces[shape.values] = texts[1::2]
         return "".join(pieces), shape.records
-
-    def finish(self, texts: list[str], count: int) -> Lines:
-        """Join rows to whole lines."""
-        if not count:
-            return Lines("", 0)
-        return Lines("".join(texts)[len(self._end) :] + self._end, count)
 
     def _slowly(self, row: Row) -> tuple[str, int]:
         return self._write(self._measure(row))
@@ -212,9 +206,7 @@ class _LineMaker:
         measurement = self._measure(row)
         shared = json.dumps(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
-        _remember(
-            self._devices, self._device(row), (measurement.id, self._end + self._start + before)
-        )
+        _remember(self._devices, self._device(row), (measurement.id, f"{self._start}{before}"))
         _remember(self._times, self._time(row), (measurement.time, f"{field}{after[:-1]}, "))
         return self._write(measurement)
 
@@ -226,7 +218,8 @@ class _LineMaker:
 
     def _write(self, measurement: Measurement) -> tuple[str, int]:
         records = [json.dumps(record) for record in self._layout.records([measurement])]
-        return "".join(f"{self._end}{self._start}{record}" for record in records), len(records)
+        lines = (f"{self._start}{record}{self._end}" for record in records)
+        return "".join(lines), len(records)
 
     def _new_shape(self, look: Look, cells: Row) -> Shape | None:
         """Put together the shape of a look; None if the row has to go the slow path."""
@@ -241,7 +234,7 @@ class _LineMaker:
         except ValueError:  # which the slow path words
             return None
         arrange = _wide if isinstance(self._layout, WideLayout) else _long
-        shape = arrange(parts, absent)
+        shape = arrange(parts, absent, self._end)
         _remember(self._shapes, look, shape)
         return shape
 
@@ -287,14 +280,14 @@ class _Metric:
         return Part(start, middle, end, OTHER_METRICS in fields, self.numbers)
 
 
-def _long(parts: list[Part], absent: list[int]) -> Shape:
-    pieces = [
-        piece for part in parts for piece in ("", part.start, "", part.middle, "", f"{part.end}}}")
-    ]
+def _long(parts: list[Part], absent: list[int], end: str) -> Shape:
+    pieces: list[str] = []
+    for part in parts:
+        pieces += ("", part.start, "", part.middle, "", f"{part.end}}}{end}")
     return _shape(pieces, slice(0, None, _STRIDE), parts, absent)
 
 
-def _wide(parts: list[Part], absent: list[int]) -> Shape:
+def _wide(parts: list[Part], absent: list[int], end: str) -> Shape:
     known = [part for part in parts if not part.is_other]
     others = [part for part in parts if part.is_other]
     pieces = [""]
@@ -304,7 +297,7 @@ def _wide(parts: list[Part], absent: list[int]) -> Shape:
     for part in others:
         pieces += (f"{opening}{part.start}", "", part.middle, "", part.end, "")
         opening = ", "
-    pieces.append("}}" if others else f"{opening[:-1]}null}}")
+    pieces.append(f"}}}}{end}" if others else f'"{OTHER_METRICS}": null}}{end}')
     return _shape(pieces, slice(0, 1), [*known, *others], absent)
 
 
@@ -316,17 +309,18 @@ def _shape(pieces: list[str], heads: slice, parts: list[Part], absent: list[int]
         heads=heads,
         raws=slice(2, end + 1, _STRIDE),
         values=slice(4, end + 1, _STRIDE),
+        gaps=len(places),
         records=len(pieces[heads]),
-        numbers=_picker(places),
-        are_plain=_plain_numbers(len(places)),
-        absent=_picker(absent),
-        nothing=("",) * len(absent),
+        numbers=_picker([*places, *absent]),
+        are_right=_right_numbers(len(places), len(absent)),
     )
 
 
-def _plain_numbers(count: int) -> Callable[[str], object]:
-    # So many, and no more: a cell may hold a comma. Without any, a comma alone is left.
-    return re.compile(rf"(?:{PLAIN_NUMBER},){{{max(count, 1)}}}+", re.ASCII).fullmatch
+def _right_numbers(there: int, absent: int) -> Callable[[str], object]:
+    """Match so many numbers and so many empty cells, with commas between; a cell may hold one."""
+    if not there:
+        return re.compile(rf",{{{max(absent - 1, 0)}}}").fullmatch
+    return re.compile(rf"{PLAIN_NUMBER}(?:,{PLAIN_NUMBER}){{{there - 1}}}+,{{{absent}}}").fullmatch
 
 
 def _picker(places: list[int]) -> Picker:
