@@ -19,9 +19,10 @@ from tap_clarity.measurements.model import (
     read_number,
     read_text,
 )
+from tap_clarity.texts import LONGEST_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tap_clarity.measurements.model import Expected
@@ -51,6 +52,14 @@ ATTRIBUTES = {
     "qc": "qc_assessment",
 }
 
+# No honest file comes near these; a hostile one must not fill the memory.
+LONGEST_ROW = 1 << 20
+"""Characters; real rows have some thousand."""
+MOST_COLUMNS = 2000
+"""Real files have up to 178."""
+MOST_IDS = 100_000
+"""Datasources at one time."""
+
 logger = logging.getLogger("tap-clarity.measurements")
 T = TypeVar("T")
 
@@ -76,6 +85,8 @@ class Header:
             UnreadableError: If a column is missing that no record can do without.
         """
         self.width = len(names)
+        if self.width > MOST_COLUMNS:
+            raise UnreadableError(f"the header is beyond reason: {self.width:,} columns")
         places = {_folded(name): place for place, name in enumerate(names)}
         spellings = COLUMNS | {"id": ID_COLUMNS[expected.id_field]}
         self._places = {
@@ -89,7 +100,7 @@ class Header:
                 raise UnreadableError(f"the header has no column {spellings[field][0]}")
         self.metrics = _metric_columns(names)
         known = {name for accepted in spellings.values() for name in accepted}
-        self._warn(name for name in names if "." not in name and _folded(name) not in known)
+        _warn(name for name in names if "." not in name and _folded(name) not in known)
 
     def places(self, *fields: str) -> list[int]:
         """Give where these fields stand, without those that do not."""
@@ -100,12 +111,6 @@ class Header:
         """Give a cell's text; empty if there is no such column."""
         place = self._places[field]
         return "" if place is None else row[place]
-
-    @staticmethod
-    def _warn(unknown: Iterator[str]) -> None:
-        names = list(unknown)
-        if names:
-            logger.warning("Columns that the tap does not know are left out: %s", names[:10])
 
 
 class Table:
@@ -154,13 +159,38 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table:
     Raises:
         UnreadableError: If the header is not that of measurements.
     """
-    lines = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+    bounded = _Bounded(content)
+    lines = io.TextIOWrapper(bounded, encoding="utf-8-sig", newline="")  # type: ignore[type-var]
     rows = _rows(map(_without_nul, lines))
     try:
         names = [name.strip() for name in next(rows, ())]
+    except UnreadableError:
+        raise
     except (csv.Error, ValueError) as error:
         raise UnreadableError("not a CSV file of measurements") from error
     return Table(Header(names, expected), rows, expected)
+
+
+class _Bounded(io.BufferedIOBase):
+    """Content as it is, save that none of its lines is beyond reason."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+        self._length = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        chunk = self._content.read(size)
+        self._length = 0 if b"\n" in chunk else self._length + len(chunk)
+        _prove_length(self._length)
+        return chunk
+
+
+def _prove_length(length: int) -> None:
+    if length >= LONGEST_ROW:
+        raise UnreadableError(f"it is beyond reason: more than {LONGEST_ROW:,} characters")
 
 
 def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
@@ -168,10 +198,19 @@ def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
     longest = csv.field_size_limit()
     for line in lines:
         if '"' in line or len(line) > longest:
-            yield next(csv.reader(chain([line], lines), strict=True))
+            yield next(csv.reader(_within_reason(line, lines), strict=True))
         else:
             text = line.rstrip("\r\n")
             yield text.split(",") if text else []
+
+
+def _within_reason(line: str, lines: Iterator[str]) -> Iterator[str]:
+    """Give a row's first line and those that follow, as long as it is not too long."""
+    length = 0
+    for each in chain([line], lines):
+        length += len(each)
+        _prove_length(length)
+        yield each
 
 
 def _without_nul(line: str) -> str:
@@ -203,6 +242,8 @@ class Order:
         if id_ in self._ids:
             raise ValueError("the id and time of an earlier row again")
         self._ids.add(id_)
+        if len(self._ids) > MOST_IDS:
+            raise ValueError(f"more than {MOST_IDS:,} ids of one time, which is beyond reason")
 
     def _turn_to(self, time: datetime) -> None:
         if self._time is not None:
@@ -225,6 +266,8 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
     id_ = header.cell(row, "id")
     if not id_:
         raise UnreadableError(f"no {expected.id_field}")
+    if len(id_) > LONGEST_ID:
+        raise UnreadableError(f"a {expected.id_field} that is too long")
     said = header.cell(row, "output_frequency")
     if said and said != expected.frequency.name:
         raise UnreadableError(f"not of the frequency {expected.frequency.name}")
@@ -297,14 +340,24 @@ def _folded(name: str) -> str:
 def _metric_columns(names: Sequence[str]) -> list[MetricColumns]:
     """Group `<metric>.<attribute>` columns, in the order in which the metrics come."""
     found: dict[str, dict[str, int]] = {}
+    unknown: list[str] = []
     for place, name in enumerate(names):
         metric, dot, attribute = name.rpartition(".")
         if not dot:
             continue
         if not metric or attribute not in ATTRIBUTES:
-            logger.warning("Column %.100r is left out: the tap does not know its attribute", name)
+            unknown.append(name)
             continue
         places = found.setdefault(metric, {})
         if attribute != "qc" or "qc_assessment" not in places:  # should both names be there
             places[ATTRIBUTES[attribute]] = place
+    _warn(unknown)
     return [MetricColumns(metric, **places) for metric, places in found.items()]
+
+
+def _warn(unknown: Iterable[str]) -> None:
+    names = [name[:100] for name in unknown]
+    if names:
+        logger.warning(
+            "Columns that the tap does not know are left out (%d): %s", len(names), names[:10]
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -17,6 +18,7 @@ from tap_clarity.measurements.model import (
     read_number,
     read_text,
 )
+from tap_clarity.texts import LONGEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,20 +28,29 @@ if TYPE_CHECKING:
     from tap_clarity.measurements.model import Expected
 
 JsonObject = dict[str, Any]
+Place = tuple[float | None, float | None]
+NOWHERE: Place = (None, None)
 
 # Some drawings of the guide nest a metric's attributes under its name.
 FIELDS = {"datasourceId", "time", "startOfPeriod", "endOfPeriod", "sourceId", "sourceType"}
+
+
+# No honest reply comes near these; a hostile one must not fill the memory.
+MOST_TIMES = 500_000
+"""Datasources times instants: five days of 280 sensors' samples, and the cache holds one."""
+MOST_APART = 1 << 24
+"""Characters of the objects that wait for others of their datasource and time."""
 
 
 class Survey(NamedTuple):
     """What has to be known of a reply before its first measurement can be given.
 
     Attributes:
-        places: The objects of `locations`, by datasource id.
+        places: Latitude and longitude by datasource id.
         last: The number of the last object of each datasource and time.
     """
 
-    places: dict[str | None, JsonObject]
+    places: dict[str | None, Place]
     last: dict[tuple[str, datetime], int]
 
 
@@ -69,13 +80,22 @@ def _survey(content: BinaryIO, expected: Expected) -> Survey:
         _prove_list(member)
         missing.discard(member.name)
         if member.number and member.name == "locations":
-            survey.places[_text(member.value.get("datasourceId"))] = member.value
+            survey.places[_id(member.value)] = _place(member.value)
         elif member.number and member.name == "data":
             with suppress(*GARBAGE):  # it is refused when its turn comes
                 survey.last[_key(member.value, expected)] = member.number
+        if len(survey.last) + len(survey.places) > MOST_TIMES:
+            raise UnreadableError(f"it is beyond reason: more than {MOST_TIMES:,} times")
     if missing:
         raise UnreadableError("the reply has no list of data")
     return survey
+
+
+def _place(item: JsonObject) -> Place:
+    try:
+        return _number(item.get("lat")), _number(item.get("lon"))
+    except ValueError as error:
+        raise UnreadableError(f"one of the locations: {error}") from error
 
 
 def _prove_list(member: Member) -> None:
@@ -88,23 +108,36 @@ def _prove_list(member: Member) -> None:
 
 def _measurements(content: BinaryIO, survey: Survey, expected: Expected) -> Iterator[Measurement]:
     """Give each measurement with the last of its objects: they stand together as a rule."""
-    together: dict[tuple[str, datetime], list[JsonObject]] = {}
+    together: dict[tuple[str, datetime], list[Member]] = {}
+    apart = 0
     for member in read_members(content):
         if not member.number or member.name != "data":
             continue
         try:
             key = _key(member.value, expected)
-            items = together.setdefault(key, [])
-            items.append(member.value)
+            members = together.setdefault(key, [])
+            members.append(member)
+            apart += member.length
+            if apart > MOST_APART:
+                raise UnreadableError("what belongs together is too far apart")
             if member.number == survey.last[key]:
                 del together[key]
-                yield _measurement(*key, items, survey.places.get(key[0], {}), expected)
+                apart -= sum(each.length for each in members)
+                items = [each.value for each in members]
+                yield _measurement(*key, items, survey.places.get(key[0], NOWHERE), expected)
         except GARBAGE as error:
             raise UnreadableError(f"object {member.number}: {error}") from error
 
 
-def _key(item: JsonObject, expected: Expected) -> tuple[str, datetime]:
+def _id(item: JsonObject) -> str | None:
     id_ = _text(item.get("datasourceId"))
+    if id_ and len(id_) > LONGEST_ID:
+        raise UnreadableError("a datasourceId that is too long")
+    return sys.intern(id_) if id_ else None
+
+
+def _key(item: JsonObject, expected: Expected) -> tuple[str, datetime]:
+    id_ = _id(item)
     if id_ is None:
         raise UnreadableError("no datasourceId")
     said = item.get("outputFrequency")
@@ -117,7 +150,7 @@ def _measurement(
     id_: str,
     time: datetime,
     items: list[JsonObject],
-    place: JsonObject,
+    place: Place,
     expected: Expected,
 ) -> Measurement:
     end = items[0].get("endOfPeriod")
@@ -128,8 +161,8 @@ def _measurement(
         source_type=_text(items[0].get("sourceType")),
         time=time,
         period_end=None if period is None else parse_instant(end) if end else time + period,
-        latitude=_number(place.get("lat")),
-        longitude=_number(place.get("lon")),
+        latitude=place[0],
+        longitude=place[1],
         readings=[reading for item in items for reading in _readings(item)],
     )
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 16
-LONGEST_VALUE = 1 << 22
+LONGEST_VALUE = 1 << 20
 """Characters that one value may have, or one item of a list."""
 
 _IN_NUMBERS = ("", *"0123456789.eE+-")
 _decode = json.JSONDecoder().raw_decode
+_blanks = re.compile(r"[ \t\r\n]*").match
 
 
 class Member(NamedTuple):
@@ -25,12 +27,14 @@ class Member(NamedTuple):
         is_list: Whether the member is a list.
         value: The value or item; None at the beginning of a list, before its items.
         number: 0 for a value and for the beginning of a list, else the item's number.
+        length: How many characters the value or item has.
     """
 
     name: str
     is_list: bool
     value: Any
     number: int
+    length: int = 0
 
 
 def read_members(content: BinaryIO) -> Iterator[Member]:
@@ -67,7 +71,8 @@ def _read_member(text: _Text, name: str) -> Iterator[Member]:
         if number:
             text.take(",")
         number += 1
-        yield Member(name, is_list=True, value=text.value(), number=number)
+        value = text.value()
+        yield Member(name, is_list=True, value=value, number=number, length=text.length)
     text.take("]")
 
 
@@ -79,16 +84,17 @@ class _Text:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._text = ""
         self._place = 0
+        self.length = 0
+        """Of the last value."""
 
     def peek(self) -> str:
         """Give the next character that is no blank, or nothing at the end."""
         while True:
-            rest = self._text[self._place : self._place + 1]
-            if rest and rest not in " \t\r\n":
+            if blanks := _blanks(self._text, self._place):
+                self._place = blanks.end()
+            if rest := self._text[self._place : self._place + 1]:
                 return rest
-            if rest:
-                self._place += 1
-            elif not self._read_more():
+            if not self._read_more():
                 return ""
 
     def take(self, mark: str) -> None:
@@ -107,11 +113,11 @@ class _Text:
                 if not self._read_more():
                     raise
                 continue
-            length = end - self._place
+            self.length = end - self._place
             # At the end of the text a number may be half: 1.5e3 is decoded as 1 where 1.5e ends.
             whole = self._text[end : end + 1] not in _IN_NUMBERS
             if whole or not self._read_more():
-                self._place += length
+                self._place += self.length
                 return value
 
     def _read_more(self) -> bool:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from tap_clarity.texts import is_text
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -75,17 +77,9 @@ def read_text(text: str) -> str:
     Raises:
         ValueError: If no database holds it: it has a NUL, or half of a surrogate pair.
     """
-    if "\0" in text or not _is_unicode(text):
+    if not is_text(text):
         raise ValueError("not a text: it holds a NUL or half a character")
     return text
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def read_number(text: str) -> float | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tap_clarity.measurements.model import Expected
 
 ROWS_AT_ONCE = 1000
+MOST_PARTS = 100_000
+"""Columns, and columns of all row groups, that a footer may name: each costs memory at once."""
 
 
 def read_parquet(content: BinaryIO, expected: Expected) -> Table:
@@ -33,7 +35,7 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Table:
             "it is Parquet: install tap-clarity[parquet], or set report_file_format to csv"
         ) from None
     try:
-        file = parquet.ParquetFile(content)
+        file = parquet.ParquetFile(content, thrift_container_size_limit=MOST_PARTS)
         names = file.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error

@@ -24,7 +24,7 @@ VALUES = st.recursive(
 def gathered(content: bytes) -> dict[str, Any]:
     """Put a document together again from what is read of it."""
     document: dict[str, Any] = {}
-    for name, is_list, value, number in read_members(io.BytesIO(content)):
+    for name, is_list, value, number, _ in read_members(io.BytesIO(content)):
         if not is_list:
             document[name] = value
         elif number:
