@@ -44,6 +44,7 @@ class Site(NamedTuple):
     warmth: float
 
 
+@lru_cache(maxsize=4096)
 def air_at(site: Site, instant: int) -> dict[str, Signal]:
     """Give every quantity's signal at a place and time."""
     traffic, sun = _of_day(_TRAFFIC, instant), _of_day(_SUN, instant)

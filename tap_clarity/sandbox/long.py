@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_clarity.sandbox import labels
 from tap_clarity.sandbox.instants import iso
 from tap_clarity.sandbox.measure import cells
+from tap_clarity.sandbox.metrics import with_concentrations
 from tap_clarity.sandbox.quirks import Quirk
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def _json(value: object) -> bytes:
 
 def _items(query: MeasurementQuery, row: Row, as_of: int) -> Iterator[Item]:
     key = _key(query, row)
-    found = {cell.metric.name: cell for cell in cells(row, as_of)}
-    for metric in query.columns():
+    columns = query.columns()
+    needed = with_concentrations(columns)
+    found = {cell.metric.name: cell for cell in cells(row, as_of, needed)}
+    for metric in columns:
         name = labels.canonical(metric.name, query.quirks)
         if metric.name in found:
             yield _item(query, key, name, _facts(query, found[metric.name]))

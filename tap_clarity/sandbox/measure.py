@@ -17,7 +17,7 @@ from tap_clarity.sandbox.metrics import sensed_by
 from tap_clarity.sandbox.mixing import mix, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from tap_clarity.sandbox.metrics import Frequency, Metric
     from tap_clarity.sandbox.network import Datasource
@@ -155,12 +155,17 @@ def entered_cache(row: Row) -> bool:
     return row.time >= row.arrival - CACHE_DEPTHS[row.frequency]
 
 
-def cells(row: Row, as_of: int) -> Iterator[Cell]:
-    """Give a row's cells by metric name, as they stand at an instant."""
+def cells(row: Row, as_of: int, among: Container[str] | None = None) -> Iterator[Cell]:
+    """Give a row's cells by metric name, as they stand at an instant.
+
+    `among` names the only metrics to work out, the concentrations of indices included.
+    """
     datasource = row.datasource
     air = air_at(datasource.site, row.time + PERIODS[row.frequency] // 2)
     known: dict[str, Cell] = {}
     for metric in sensed_by(datasource.modules, row.frequency):
+        if among is not None and metric.name not in among:
+            continue
         if row.thin and metric.aggregate == "1HourMean":
             continue
         if metric.standard is not None:

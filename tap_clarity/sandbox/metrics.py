@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from tap_clarity.sandbox.mixing import salt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Frequency = Literal["minute", "hour", "day"]
 FREQUENCIES: Final[tuple[Frequency, ...]] = ("minute", "hour", "day")
@@ -126,6 +129,11 @@ def catalogue(frequency: Frequency) -> tuple[Metric, ...]:
 def sensed_by(modules: frozenset[str], frequency: Frequency) -> tuple[Metric, ...]:
     """List the metrics that a device with these modules gives."""
     return tuple(each for each in catalogue(frequency) if each.quantity.module in modules)
+
+
+def with_concentrations(metrics: Iterable[Metric]) -> frozenset[str]:
+    """Name metrics, and the series that the indices among them are worked out from."""
+    return frozenset(name for each in metrics for name in (each.name, each.concentration))
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tap_clarity.sandbox import labels
 from tap_clarity.sandbox.instants import iso
 from tap_clarity.sandbox.measure import cells
+from tap_clarity.sandbox.metrics import with_concentrations
 from tap_clarity.sandbox.quirks import Quirk
 
 if TYPE_CHECKING:
@@ -69,10 +70,11 @@ class Table:
     def lines(self, rows: Iterable[Row], as_of: int) -> Iterator[Line]:
         """Fill the table; a row without any of the columns is left out."""
         width = len(self.query.attributes())
+        needed = with_concentrations(self.columns)
         places = {metric.name: turn * width for turn, metric in enumerate(self.columns)}
         for row in rows:
             line: Line = [None] * (len(places) * width)
-            for cell in cells(row, as_of):
+            for cell in cells(row, as_of, needed):
                 at = places.get(cell.metric.name)
                 if at is not None:
                     line[at : at + width] = self._group(cell)
