@@ -29,10 +29,11 @@ def run(session: Session) -> Iterator[Table | Promise]:
     datasources = MANY if session.is_large else SOME
     taps: list[Figures] = []
     ones: list[float] = []
+    most = 0
     for _ in range(session.rounds):
         with serving(datasources=datasources, delay=DELAY) as url:
             taps.append(_ask(session, url, datasources))
-            most = most_in_flight(url)
+            most = max(most, most_in_flight(url))
             session.say(f"tap: {taps[-1].wall:.1f} s, {most} in flight")
             ones.append(_ask_one_at_a_time(url, datasources))
             session.say(f"one at a time: {ones[-1]:.1f} s")

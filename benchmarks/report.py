@@ -40,7 +40,7 @@ class Promise(NamedTuple):
 
     def cells(self) -> tuple[str, str, str, str]:
         bound = "at most" if self.at_most else "at least"
-        return (self.text, f"{bound} {number(self.limit)}", number(self.found), self._word)
+        return (self.text, f"{bound} {self.limit:,g}", number(self.found), self._word)
 
     @property
     def _word(self) -> str:

@@ -92,6 +92,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the page that quotes the result; what is run is tiny, and nothing is downloaded."""
     monkeypatch.setattr(command, "SMALL", TINY)
     monkeypatch.setattr(recent, "SMALL", TINY)
+    monkeypatch.setattr(records, "FULL", TINY)  # where it promises something
     monkeypatch.setattr(memory, "LAYOUTS", ("long",))
     monkeypatch.setattr(children, "SOME", 4)
     monkeypatch.setattr(startup, "ROUNDS", 1)
