@@ -14,6 +14,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from tap_clarity.api.errors import one_line
 from tap_clarity.batches import batch_problems
 from tap_clarity.instants import EPOCH, parse_instant
+from tap_clarity.texts import is_id, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,9 @@ ENV_PREFIX = "TAP_CLARITY_"
 _ALIKE = 0.75
 """How much a variable must resemble a setting to be taken for a misspelt one: other programs may
 have variables that begin like the tap's."""
+_LONGEST_NAME = 100
+"""Characters of a misspelt setting that are compared with the others."""
+_ID_LISTS = ("datasource_ids", "node_ids", "reference_site_ids")
 _BEYOND_SENSE = {
     "report_window_days": 36_500,
     "lookback_days": 36_500,
@@ -74,7 +78,7 @@ def unknown_settings(config: Mapping[str, Any], known: Iterable[str]) -> Iterato
     """Name the settings that do not exist: a typo must not pass in silence."""
     names = sorted(known)
     for name in sorted(set(config) - set(names)):
-        close = difflib.get_close_matches(name, names, n=1)
+        close = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=1)
         hint = f"did you mean {close[0]}?" if close else "tap-clarity --about lists the settings"
         yield f"setting {one_line(name)} is unknown: {hint}"
 
@@ -90,7 +94,8 @@ def ill_typed_settings(errors: Iterable[ValidationError]) -> Iterator[str]:
 def impossible_settings(config: Mapping[str, Any]) -> Iterator[str]:
     """Name what a JSON Schema cannot say of a well-typed configuration."""
     yield from _impossible_dates(config)
-    for name in ("datasource_ids", "node_ids", "reference_site_ids"):
+    yield from _impossible_texts(config)
+    for name in _ID_LISTS:
         if config.get(name) == []:
             yield f"setting {name} must not be empty: leave it out to read all"
     for name, most in _BEYOND_SENSE.items():
@@ -115,6 +120,15 @@ def _impossible_dates(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"setting {name} must not lie before 1970"
     if len(dates) > 1 and dates["start_date"] >= dates["end_date"]:
         yield "setting end_date must be later than start_date"
+
+
+def _impossible_texts(config: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("org", *_ID_LISTS):
+        given = config.get(name) or []
+        if not all(map(is_id, [given] if isinstance(given, str) else given)):
+            yield f"setting {name} is no id, or has one that is none: too long, or no plain text"
+    if not is_text(config.get("metric_select") or ""):
+        yield "setting metric_select has a character that cannot belong there"
 
 
 def misread_variables(
@@ -173,7 +187,7 @@ _TEXTS: dict[str, tuple[Callable[[str], bool], str]] = {
 def _is_positive(seconds: float | str) -> bool:
     try:
         return 0 < float(seconds) < math.inf
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
 
 

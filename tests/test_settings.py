@@ -56,11 +56,34 @@ DAYS_BY_FREQUENCY = [("minute", 7, 3), ("hour", 31, 3), ("day", 366, 10)]
 
 NO_TEXTS = [5, True, [CANARY], {CANARY: CANARY}, ""]
 NO_CHOICES = [CANARY, 5, "", [CANARY], "HOUR"]
-NO_IDS = [CANARY, [], [""], [CANARY, 5], [[CANARY]], {CANARY: 1}]
+NO_PLAIN_TEXTS = [f"{CANARY}\n", f"{CANARY}\ud800", "\0", CANARY * 30, ".."]
+NO_IDS = [
+    CANARY,
+    [],
+    [""],
+    [CANARY, 5],
+    [[CANARY]],
+    {CANARY: 1},
+    *([text] for text in NO_PLAIN_TEXTS),
+]
 NO_INTEGERS = [CANARY, "5", 1.5, True, [CANARY], {CANARY: 1}]
 NO_BOOLEANS = [CANARY, "true", 0, 1, [CANARY]]
 NO_DATES = [CANARY, "", 5, 20260131, True, "2026-13-01", "31.01.2026", "1969-12-31", [CANARY]]
-NO_SECONDS = [CANARY, "", 0, -1, "0", "-0.5", math.nan, math.inf, "nan", "1e999", True, [CANARY]]
+NO_SECONDS = [
+    CANARY,
+    "",
+    0,
+    -1,
+    "0",
+    "-0.5",
+    math.nan,
+    math.inf,
+    "nan",
+    "1e999",
+    10**400,
+    True,
+    [CANARY],
+]
 NO_ADDRESSES = [
     *NO_TEXTS,
     CANARY,
@@ -72,7 +95,7 @@ NO_ADDRESSES = [
 HEADER_BREAKERS = [f"{CANARY}\n", f"{CANARY}\r\nx: y", f"{CANARY}\u20ac", f" {CANARY}"]
 _MISTAKES: dict[str, list[Json]] = {
     "api_key": [*NO_TEXTS, *HEADER_BREAKERS],
-    "org": NO_TEXTS,
+    "org": [*NO_TEXTS, *NO_PLAIN_TEXTS],
     "api_url": NO_ADDRESSES,
     "start_date": NO_DATES,
     "end_date": NO_DATES,
@@ -80,7 +103,7 @@ _MISTAKES: dict[str, list[Json]] = {
     "datasource_ids": NO_IDS,
     "node_ids": NO_IDS,
     "reference_site_ids": NO_IDS,
-    "metric_select": NO_TEXTS,
+    "metric_select": [*NO_TEXTS, f"{CANARY}\0", f"{CANARY}\ud800"],
     "qc_assessment": NO_BOOLEANS,
     "qc_flags": NO_BOOLEANS,
     "measurement_layout": NO_CHOICES,

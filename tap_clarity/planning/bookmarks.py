@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tap_clarity.instants import Window, parse_instant
 from tap_clarity.planning.quota import Spent
 from tap_clarity.planning.windows import merged
+from tap_clarity.texts import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
 VERSION = 1
+# What the tap writes comes nowhere near these, and each STATE would repeat it.
+LONGEST_TEXT = 1 << 16
+MOST_ITEMS = 1000
 T = TypeVar("T")
 State = dict[str, Any]
 
@@ -131,6 +135,9 @@ def _optional(state: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
     value = state.get(name)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
         raise ValueError(f"{name} is not a {kind.__name__}")
+    most = LONGEST_TEXT if kind is str else MOST_ITEMS
+    if isinstance(value, str | list) and len(value) > most:
+        raise ValueError(f"{name} is too long")
     return value
 
 
@@ -178,7 +185,7 @@ def _pair(window: Window) -> list[str | None]:
 
 def _report(value: Any) -> tuple[str, Window]:  # noqa: ANN401
     match value:
-        case [str(id_), *ends] if id_:
+        case [id_, *ends] if is_id(id_):
             return id_, _window(ends)
     raise ValueError("a report is not an id with a window")
 

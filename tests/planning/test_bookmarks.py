@@ -29,7 +29,8 @@ windows = st.tuples(instants, st.integers(1, 2**36)).map(
     lambda pair: Window(pair[0], pair[0] + pair[1] * MILLISECOND)
 )
 apart = st.lists(windows, max_size=4).map(merged)
-building = st.lists(st.tuples(st.text(min_size=1), windows), max_size=10)
+ids = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=30)
+building = st.lists(st.tuples(ids, windows), max_size=10)
 spent = st.builds(Spent, st.none() | st.dates(), st.integers(0, 30))
 texts = st.none() | st.text()
 recent_bookmarks = st.builds(
@@ -174,9 +175,11 @@ JUNK_REPORTS: list[Any] = [
     [["JB1", *WINDOW, WINDOW[0]]],
     [["JB1", *reversed(WINDOW)]],
     [WINDOW],
+    *([[id_, *WINDOW]] for id_ in ("JB1\n", "..", "JB\ud800", "J" * 201)),
+    [["JB1", *WINDOW]] * 1001,
 ]
 JUNK: list[tuple[str, Any]] = [
-    *(("fingerprint", value) for value in (1, True, ["f"], {"f": 1})),
+    *(("fingerprint", value) for value in (1, True, ["f"], {"f": 1}, "f" * 70_000)),
     *(("requests_on", value) for value in (1, True, ["2026-03-10"], "yesterday")),
     *(("requests", value) for value in ("3", 3.5, True, [3], -1)),
     *(("reports", value) for value in JUNK_REPORTS),
@@ -193,6 +196,7 @@ JUNK_WINDOWS: list[Any] = [
     [["2026-03-02", "2026-03-01"]],
     [["2026-03-01", "2026-03-01"]],
     [["soon", "later"]],
+    [WINDOW] * 1001,
 ]
 
 
