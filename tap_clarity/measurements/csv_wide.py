@@ -57,6 +57,7 @@ LONGEST_ROW = 1 << 20
 """Characters; real rows have some thousand."""
 MOST_COLUMNS = 2000
 """Real files have up to 178."""
+BLOCK = 1 << 16
 MOST_IDS = 100_000
 """Datasources at one time."""
 
@@ -161,7 +162,7 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table:
     """
     bounded = _Bounded(content)
     lines = io.TextIOWrapper(bounded, encoding="utf-8-sig", newline="")  # type: ignore[type-var]
-    rows = _rows(map(_without_nul, lines))
+    rows = _rows(lines)
     try:
         names = [name.strip() for name in next(rows, ())]
     except UnreadableError:
@@ -182,7 +183,7 @@ class _Bounded(io.BufferedIOBase):
         return True
 
     def read1(self, size: int = -1, /) -> bytes:
-        chunk = self._content.read(size)
+        chunk = self._content.read(max(size, BLOCK))
         self._length = 0 if b"\n" in chunk else self._length + len(chunk)
         _prove_length(self._length)
         return chunk
@@ -197,7 +198,7 @@ def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
     """Cut lines into cells; simple ones at once, which is the same and much faster."""
     longest = csv.field_size_limit()
     for line in lines:
-        if '"' in line or len(line) > longest:
+        if '"' in line or "\0" in line or len(line) > longest:
             yield next(csv.reader(_within_reason(line, lines), strict=True))
         else:
             text = line.rstrip("\r\n")
@@ -208,15 +209,11 @@ def _within_reason(line: str, lines: Iterator[str]) -> Iterator[str]:
     """Give a row's first line and those that follow, as long as it is not too long."""
     length = 0
     for each in chain([line], lines):
+        if "\0" in each:  # the file has a gap: the csv module would take it for text
+            raise ValueError("a NUL")
         length += len(each)
         _prove_length(length)
         yield each
-
-
-def _without_nul(line: str) -> str:
-    if "\0" in line:  # the file has a gap: the csv module would take it for text
-        raise ValueError("a NUL")
-    return line
 
 
 class Order:

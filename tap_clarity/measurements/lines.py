@@ -202,13 +202,13 @@ class _LineMaker:
         return self._write(self._measure(row))
 
     def _meet(self, row: Row) -> tuple[str, int]:
-        """Go the slow path, and remember the row's device and time."""
-        measurement = self._measure(row)
+        """Learn the row's device and time from the slow path."""
+        measurement = read_row(row, self._header, self._expected)
         shared = json.dumps(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
         _remember(self._devices, self._device(row), (measurement.id, f"{self._start}{before}"))
         _remember(self._times, self._time(row), (measurement.time, f"{field}{after[:-1]}, "))
-        return self._write(measurement)
+        return self.read(row)
 
     def _measure(self, row: Row) -> Measurement:
         measurement = read_row(row, self._header, self._expected)
