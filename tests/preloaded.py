@@ -9,6 +9,7 @@ process for each run, which is like any other: with arguments, environment and o
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import select
@@ -77,6 +78,7 @@ def _serve(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.bind(path)
         server.listen()
+        gc.freeze()  # at its end a process would go through all that was loaded before it began
         print("ready", flush=True)  # noqa: T201
         while _is_wanted(server):
             connection, _ = server.accept()
