@@ -23,7 +23,7 @@ from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.measurements.records import OTHER_METRICS, WideLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tap_clarity.measurements.csv_wide import MetricColumns, Table
@@ -163,6 +163,10 @@ class _LineMaker:
         bare = [place for metric in self._metrics for place in metric.bare]
         self._look = _picker([place for metric in self._metrics for place in metric.look])
         self._bare = _picker(bare) if bare else None
+        # Else a cell at the end of each row stands for the columns that are not there.
+        self._is_complete = all(
+            self._header.width not in metric.numbers for metric in self._metrics
+        )
         self._devices: dict[Texts, tuple[str, str]] = {}
         self._times: dict[Texts, tuple[datetime, str]] = {}
         self._shapes: dict[Look, Shape] = {}
@@ -179,7 +183,7 @@ class _LineMaker:
         time = self._times.get(self._time(row))
         if device is None or time is None:
             return self._meet(row)
-        cells = [*row, ""]  # the last one stands for columns that are not there
+        cells = row if self._is_complete else [*row, ""]
         look: Look = self._look(cells)
         if self._bare:
             look += tuple(map(bool, self._bare(cells)))
@@ -191,7 +195,9 @@ class _LineMaker:
             return self._slowly(row)
         if self._expected.window:
             self._order.prove(time[0], device[0])
-        texts = [number or "null" for number in numbers[: shape.gaps]]
+        texts: Sequence[str] = numbers[: shape.gaps]
+        if "" in texts:
+            texts = [text or "null" for text in texts]
         pieces = shape.pieces
         pieces[shape.heads] = [f"{device[1]}{time[1]}"] * shape.records
         pieces[shape.raws] = texts[0::2]
