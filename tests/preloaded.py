@@ -1,6 +1,6 @@
 """Runs the launcher in processes of its own that need not load everything anew.
 
-    python -m tests.preloaded PATH     serves on a socket at PATH until it is closed
+    python -m tests.preloaded PATH     serves on a socket at PATH until standard input is closed
 
 Loading the SDK takes longer than most runs of the tap. So a server loads it once, and forks a
 process for each run, which is like any other: with arguments, environment and output of its own.
@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Any
 from tests import launcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LONGEST_MESSAGE = 1 << 20
 
 
 def run(
-    args: Sequence[str], env: Mapping[str, str], timeout: float
+    args: Sequence[str], env: Mapping[str, str], timeout: float, server: str = "tests.preloaded"
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the launcher with these arguments and this environment.
+    """Run the launcher, or what else a server's module has, with these arguments and environment.
 
     Raises:
         TimeoutError: If it has not ended in so many seconds; it is left to itself then.
@@ -43,7 +43,7 @@ def run(
         socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call,
     ):
         call.settimeout(timeout)
-        call.connect(_server())
+        call.connect(_server(server))
         message = json.dumps({"args": list(args), "env": dict(env)}).encode()
         socket.send_fds(call, [message], [output.fileno(), errors.fileno()])
         status = int(call.recv(LONGEST_MESSAGE))
@@ -53,12 +53,12 @@ def run(
 
 
 @cache
-def _server() -> str:
-    """Start the server of this process; it ends when this process does."""
+def _server(module: str) -> str:
+    """Start a server of this process; it ends when this process does."""
     folder = tempfile.mkdtemp()
     path = str(Path(folder, "socket"))
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.preloaded", path],
+        [sys.executable, "-m", module, path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -74,7 +74,8 @@ def _server() -> str:
     return path
 
 
-def _serve(path: str) -> None:
+def serve(path: str, main: Callable[[], None]) -> None:
+    """Fork for each call, and run `main` there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.bind(path)
         server.listen()
@@ -87,6 +88,7 @@ def _serve(path: str) -> None:
                 child = os.fork()
                 if not child:
                     _become(json.loads(message), descriptors)
+                    main()
                     return
                 for descriptor in descriptors:
                     os.close(descriptor)
@@ -101,15 +103,14 @@ def _is_wanted(server: socket.socket) -> bool:
 
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Turn into the process that was asked for; it ends as `sys.exit` makes it."""
+    """Turn into the process that was asked for."""
     for descriptor, standard in zip(descriptors, (1, 2), strict=True):
         os.dup2(descriptor, standard)
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = ["tap-clarity", *request["args"]]
-    launcher.main()
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    serve(sys.argv[1], launcher.main)

@@ -1,7 +1,7 @@
 """The wire: what the HTTP library is not trusted with.
 
 The API key and passwords stay where they belong, no address is logged, nothing is kept of what a
-server would have us keep, and every byte of a reply comes at a bearable pace.
+server would have us keep, and a reply comes at a bearable pace, and to an end.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 KEY_HEADER = "x-api-key"
 SLOWEST = 1000.0
 """Bytes a second below which a reply is given up: a drip would keep any timeout from ending it."""
+LONGEST_HEAD = 60_000
+"""Bytes of a reply's headers."""
+LONGEST_REPLY = 1 << 34
+"""Bytes behind them, framing and trailers included; `bodies` has closer limits for what is kept."""
 
 
 def new_session(user_agent: str) -> requests.Session:
@@ -87,24 +91,28 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class _PacedReader(io.RawIOBase):
-    """What a socket brings, as long as it does not drip."""
+class _Wire(io.RawIOBase):
+    """What a socket brings of one reply, as long as it neither drips nor floods."""
 
     def __init__(self, raw: io.RawIOBase, patience: float) -> None:
         self._raw = raw
         self._patience = patience
         self._began = 0.0
+        self.left = LONGEST_HEAD
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        count = self._raw.readinto(buffer)
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        count = self._raw.readinto(buffer) or 0
         now = time.monotonic()
         self._began = self._began or now
-        self._patience += (count or 0) / SLOWEST
+        self._patience += count / SLOWEST
         if now > self._began + self._patience:
             raise TransientError("the reply comes too slowly")
+        self.left -= count
+        if self.left < 0:
+            raise UnavailableError("the reply is beyond reason: it does not end")
         return count
 
     def close(self) -> None:
@@ -116,8 +124,12 @@ class _Response(HTTPResponse):
     # Headers may drip as well as a body, and there may be no end of interim replies and trailers.
     def __init__(self, sock: socket.socket, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(sock, **kwargs)
-        patience = sock.gettimeout() or 0.0
-        self.fp = io.BufferedReader(_PacedReader(self.fp.detach(), patience))
+        self._wire = _Wire(self.fp.detach(), sock.gettimeout() or 0.0)
+        self.fp = io.BufferedReader(self._wire)
+
+    def begin(self) -> None:
+        super().begin()
+        self._wire.left = LONGEST_REPLY
 
 
 # The debuglevel that a program sets for all connections would print the API key.

@@ -1,0 +1,88 @@
+"""Runs the launcher on a small disk, and writes down how much memory it took.
+
+TEST_PEAK says where to write it. TEST_LIMITS are numbers of the tap's that are to be others:
+`{"tap_clarity.api.bodies.SMALL": 5}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tests import launcher, preloaded
+from tests.tapping import TapRun, catalog_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_clarity.sandbox import Sandbox
+
+DISK = 300 << 20
+"""Bytes that a file may have; what needs more is told that there is no room."""
+TIMEOUT = 60
+
+
+@dataclass(frozen=True)
+class GuardedRun(TapRun):
+    """What a run left behind, and the most memory that it had, in MiB."""
+
+    peak: float = 0
+
+
+def run_guarded(
+    sandbox: Sandbox,
+    *,
+    streams: Sequence[str],
+    state: str = "{}",
+    limits: Mapping[str, float] | None = None,
+    env: Mapping[str, str] | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> GuardedRun:
+    """Run the tap as `run_tap` does; the state is text, which need not be JSON."""
+    config = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org} | settings
+    layout, frequency = config.get("measurement_layout", "long"), config.get("output_frequency")
+    with TemporaryDirectory() as folder:
+        files = {
+            "config": json.dumps(config),
+            "catalog": json.dumps(catalog_of(tuple(streams), layout, frequency or "hour")),
+            "state": state,
+        }
+        for name, text in files.items():
+            Path(folder, name).write_text(text)
+        environment = os.environ | {
+            "TEST_SANDBOX_URL": sandbox.url,
+            "TEST_LIMITS": json.dumps(limits or {}),
+            "TEST_PEAK": f"{folder}/peak",
+            **(env or {}),
+        }
+        args = [f"--{name}={folder}/{name}" for name in files]
+        done = preloaded.run(args, environment, TIMEOUT, server="tests.guarded")
+        peak = float(Path(folder, "peak").read_text())
+        return GuardedRun(done.returncode, done.stdout, done.stderr.decode(), peak)
+
+
+def main() -> None:
+    """Run the launcher, and write down what it took."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
+    for name, number in json.loads(os.environ["TEST_LIMITS"]).items():
+        module, _, constant = name.rpartition(".")
+        assert hasattr(import_module(module), constant), name
+        setattr(import_module(module), constant, number)
+    try:
+        launcher.main()
+    finally:
+        status = Path("/proc/self/status").read_text()
+        peak = re.findall(r"VmHWM:\s+(\d+) kB", status)[0]
+        Path(os.environ["TEST_PEAK"]).write_text(str(int(peak) / 1024))
+
+
+if __name__ == "__main__":
+    preloaded.serve(sys.argv[1], main)
