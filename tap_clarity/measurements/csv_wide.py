@@ -18,8 +18,8 @@ from tap_clarity.measurements.model import (
     UnreadableError,
     read_number,
     read_text,
+    read_word,
 )
-from tap_clarity.texts import LONGEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,6 +55,8 @@ ATTRIBUTES = {
 # No honest file comes near these; a hostile one must not fill the memory.
 LONGEST_ROW = 1 << 20
 """Characters; real rows have some thousand."""
+LONGEST_FLAGS = 10_000
+"""Characters of the QC flags of one metric at one time; one flag has ten or so."""
 MOST_COLUMNS = 2000
 """Real files have up to 178."""
 BLOCK = 1 << 16
@@ -260,11 +262,9 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
     """
     if len(row) != header.width:
         raise UnreadableError(f"{len(row)} cells where the header has {header.width}")
-    id_ = header.cell(row, "id")
-    if not id_:
+    id_ = read_word(header.cell(row, "id"))
+    if id_ is None:
         raise UnreadableError(f"no {expected.id_field}")
-    if len(id_) > LONGEST_ID:
-        raise UnreadableError(f"a {expected.id_field} that is too long")
     said = header.cell(row, "output_frequency")
     if said and said != expected.frequency.name:
         raise UnreadableError(f"not of the frequency {expected.frequency.name}")
@@ -273,8 +273,8 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
         raise UnreadableError("a time outside the window that was asked for")
     return Measurement(
         id=id_,
-        source_id=header.cell(row, "source_id") or None,
-        source_type=header.cell(row, "source_type") or None,
+        source_id=read_word(header.cell(row, "source_id")),
+        source_type=read_word(header.cell(row, "source_type")),
         time=time,
         period_end=_period_end(header.cell(row, "period_end"), time, expected),
         latitude=_number(header.cell(row, "latitude"), "latitude"),
@@ -300,8 +300,8 @@ def read_reading(row: list[str], columns: MetricColumns) -> Reading:
         name,
         None if raw is None else _number(row[raw], name),
         None if value is None else _number(row[value], name),
-        (row[status] or None) if status is not None else None,
-        (row[qc_assessment] or None) if qc_assessment is not None else None,
+        None if status is None else read_word(row[status]),
+        None if qc_assessment is None else read_word(row[qc_assessment]),
         None if qc_flags is None else read_flags(row[qc_flags]),
     )
 
@@ -313,6 +313,8 @@ def read_flags(text: str) -> list[str] | None:
     """
     if not text:
         return None
+    if len(text) > LONGEST_FLAGS:
+        raise ValueError("QC flags beyond reason")
     try:
         flags = json.loads(text)
     except GARBAGE:

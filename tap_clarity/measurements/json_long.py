@@ -17,8 +17,8 @@ from tap_clarity.measurements.model import (
     UnreadableError,
     read_number,
     read_text,
+    read_word,
 )
-from tap_clarity.texts import LONGEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,8 +131,6 @@ def _measurements(content: BinaryIO, survey: Survey, expected: Expected) -> Iter
 
 def _id(item: JsonObject) -> str | None:
     id_ = _text(item.get("datasourceId"))
-    if id_ and len(id_) > LONGEST_ID:
-        raise UnreadableError("a datasourceId that is too long")
     return sys.intern(id_) if id_ else None
 
 
@@ -208,4 +206,4 @@ def _text(value: Any) -> str | None:  # noqa: ANN401
         return None
     if not isinstance(value, str):
         raise UnreadableError("not a text")
-    return read_text(value)
+    return read_word(value)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EXACT_INTEGER = 2**53
+LONGEST_WORD = 200
+"""Characters; real ids, types and statuses have up to thirty."""
 GARBAGE = (ValueError, OverflowError, RecursionError)
 """What reading can end in when the content is garbage: dates and depths without bounds."""
 
@@ -80,6 +82,17 @@ def read_text(text: str) -> str:
     if not is_text(text):
         raise ValueError("not a text: it holds a NUL or half a character")
     return text
+
+
+def read_word(text: str) -> str | None:
+    """Give an id, a type or a status; an empty one is None.
+
+    Raises:
+        ValueError: If it is longer than any: many records, and the memory, would repeat it.
+    """
+    if len(text) > LONGEST_WORD:
+        raise ValueError("an id or a word that is too long")
+    return read_text(text) or None
 
 
 def read_number(text: str) -> float | None:

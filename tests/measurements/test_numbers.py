@@ -116,7 +116,7 @@ def test_any_text_is_a_number_as_python_reads_it_or_refused(text: str) -> None:
         ('[{"id": "QC.I.OOB.001"}]', ['{"id": "QC.I.OOB.001"}']),
         ('{"id": 1}', ['{"id": 1}']),
         ('["Zürich"]', ["Zürich"]),
-        ("[" * 100_000, ["[" * 100_000]),
+        ("[" * 10_000, ["[" * 10_000]),
     ],
     ids=lambda value: str(value)[:30],
 )
