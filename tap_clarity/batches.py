@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tap_clarity.measurements.lines import Lines
 
 MOST_RECORDS = 50_000
-MOST_CHARACTERS = 16 << 20
-"""Of a file's records, as JSON: loaders read a file as a whole, and wide records are long."""
+MOST_BYTES = 8 << 20
+"""Of a file's records, as JSON: the tap and the loader hold a file as a whole."""
 _NOT_ADVERTISED = {"batch_config": {"batch_size"}, "storage": {"params"}}
 """What the SDK reads from the setting, too, though its schema does not tell."""
 
@@ -49,8 +49,9 @@ class BatchFiles:
         self._stream = stream
         self._properties = properties
         self._announce = announce
-        self._waiting: list[str] = []
-        self._characters = 0
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._records = 0
 
     def add(self, lines: Lines) -> None:
         """Take up records, and write a file whenever there are enough.
@@ -58,23 +59,25 @@ class BatchFiles:
         Raises:
             OutputLost: If a file could not be written.
         """
-        rest = lines.text.splitlines(keepends=True)
-        while rest:
-            room = self._config.batch_size - len(self._waiting)
-            self._waiting += rest[:room]
-            rest = rest[room:]
-            if len(self._waiting) == self._config.batch_size:
-                self.finish()
-        self._characters += len(lines.text)
-        if self._characters >= MOST_CHARACTERS:
+        while lines.records > (room := self._config.batch_size - self._records):
+            first, lines = lines.cut(room)
+            self._take(first)
             self.finish()
+        self._take(lines)
+        if self._bytes >= MOST_BYTES:
+            self.finish()
+
+    def _take(self, lines: Lines) -> None:
+        self._waiting.append(lines.text.encode())
+        self._bytes += len(self._waiting[-1])
+        self._records += lines.records
 
     def finish(self) -> None:
         """Write a file of what waits, if anything does; raises as `add` does."""
-        if not self._waiting:
+        records = b"".join(self._waiting)
+        self._waiting, self._bytes, self._records = [], 0, 0
+        if not records:
             return
-        records = "".join(self._waiting).encode()
-        self._waiting, self._characters = [], 0
         compression = self._config.encoding.compression
         if self._config.encoding.format == "parquet":
             content = _parquet(records, self._properties, compression)
@@ -113,9 +116,11 @@ def _parquet(records: bytes, properties: Mapping[str, Any], compression: str | N
         if kind in kinds
     ]
     table = json.read_json(
-        io.BytesIO(records),
+        pa.BufferReader(records),
         json.ReadOptions(use_threads=False, block_size=len(records)),
         json.ParseOptions(explicit_schema=pa.schema(known)),
+        # Arrow's own pools keep for themselves what was once needed.
+        memory_pool=pa.system_memory_pool(),
     )
     out = io.BytesIO()
     parquet.write_table(table, out, compression="gzip" if compression == "gzip" else "snappy")

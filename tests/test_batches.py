@@ -265,7 +265,7 @@ def test_files_are_cut_at_the_contracts_size(tmp_path: Path) -> None:
 def test_long_records_make_smaller_files(tmp_path: Path) -> None:
     announced: list[SDKBatchMessage] = []
     files = BatchFiles(batch_config(tmp_path, "jsonl"), "stream", {}, announced.append)
-    line = json.dumps({"text": "x" * (batches.MOST_CHARACTERS // 10)}) + "\n"
+    line = json.dumps({"text": "x" * (batches.MOST_BYTES // 10)}) + "\n"
     for _ in range(25):
         files.add(Lines(line, 1))
     files.finish()

@@ -52,6 +52,12 @@ class Lines(NamedTuple):
     text: str
     records: int
 
+    def cut(self, records: int) -> tuple[Lines, Lines]:
+        """Part the first so many records from the rest."""
+        lines = self.text.splitlines(keepends=True)
+        first, rest = "".join(lines[:records]), "".join(lines[records:])
+        return Lines(first, records), Lines(rest, self.records - records)
+
 
 class Envelope(NamedTuple):
     """What stands around each record, and how measurements become records: the slow path.
