@@ -95,7 +95,10 @@ def prove_whole(body: BinaryIO) -> None:
         length = 0
         while chunk := content.read(CHUNK):
             length += len(chunk)
-            _prove_size(length, longest)
+            if length > longest:
+                raise UnavailableError(
+                    f"the reply is beyond reason: it unzips to {longest:,} bytes"
+                )
 
 
 @contextmanager
