@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.planning.due import allot
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 RECENT = "recent_measurements"
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """What the plan is made of.
 
     Attributes:

@@ -6,9 +6,8 @@ import logging
 import math
 import random
 import zlib
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import backoff
@@ -50,8 +49,7 @@ LONGEST_FILE = 1 << 33
 logger = logging.getLogger("tap-clarity.api")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request to Clarity, as plain values."""
 
     method: str
@@ -69,8 +67,7 @@ class Call:
         return f"{self.method} {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply with status 2xx, its body received whole."""
 
     headers: Mapping[str, str]

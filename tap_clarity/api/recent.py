@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 from tap_clarity.api.bodies import prove_whole
 from tap_clarity.api.connection import Call
@@ -26,8 +25,7 @@ LONGEST = 1 << 30
 """Bytes of a reply: a day of a thousand sensors' samples, as JSON and not zipped."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecentReply(Generic[T]):
+class RecentReply(NamedTuple, Generic[T]):
     """What a query has brought.
 
     Attributes:

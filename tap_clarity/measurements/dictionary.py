@@ -13,11 +13,10 @@ such a metric passes through under its canonical name, and no column is made up 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 _TRUTH = {"true": True, "false": False, "": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric; what is unknown, or does not apply, is None.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.texts import is_text
@@ -27,8 +26,7 @@ class UnreadableError(ValueError):
     """A reply or file that is not what was asked for; the text says where and what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """What a reply or file has to keep to.
 
     Attributes:
@@ -59,8 +57,7 @@ class Reading(NamedTuple):
         return not (self.raw is None and self.value is None and self.status is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """All that one datasource, node or site measured at one time."""
 
     id: str

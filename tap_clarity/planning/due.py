@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.instants import DAY, Window, floor
 from tap_clarity.planning.windows import cut, days_long, merged, newest, without
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What a report stream is to cover.
 
     Attributes:

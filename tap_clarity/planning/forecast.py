@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.instants import DAY, floor
 from tap_clarity.planning.due import Due, Scope, allot, find_due, slot_of
@@ -20,8 +19,7 @@ STANDSTILL = timedelta(days=60)
 """How long the past may grow no shorter before it never will."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a report stream stands, as far as planning goes.
 
     Attributes:
@@ -43,7 +41,7 @@ class Standing:
         slot = self.head_slot
         if due.head and due.head[-1] in asked:
             slot = slot_of(now, self.scope.interval)
-        return replace(self, covered=self.covered + asked, head_slot=slot)
+        return self._replace(covered=self.covered + asked, head_slot=slot)
 
 
 def backfill_ends_on(

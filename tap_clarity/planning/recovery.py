@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.instants import DAY, EPOCH, Window, floor
 from tap_clarity.planning.windows import cut, days_long, merged, without
@@ -21,8 +21,7 @@ CLOCK_ERROR = timedelta(minutes=15)
 """By how much the local clock may be off before Clarity's is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is known from the last run.
 
     Attributes:
@@ -42,8 +41,7 @@ class Known:
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GoOn:
+class GoOn(NamedTuple):
     """Continue from where the token was issued: nothing is missed, nothing comes twice."""
 
     token: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
@@ -56,4 +55,4 @@ class Metrics(ClarityStream):
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         for metric in load_dictionary().values():
-            yield asdict(metric)
+            yield metric._asdict()

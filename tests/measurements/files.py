@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ def read_whole(content: bytes, expected: Expected | None = None) -> list[Measure
 def read(content: bytes, expected: Expected | None = None) -> list[Measurement]:
     """Read all measurements, without the readings that say nothing."""
     return [
-        replace(found, readings=[reading for reading in found.readings if reading.exists])
+        found._replace(readings=[reading for reading in found.readings if reading.exists])
         for found in read_whole(content, expected)
     ]
 

@@ -54,7 +54,7 @@ def due(
 def test_the_head_ends_at_the_start_of_the_current_minute_hour_or_day(
     step: timedelta, end: str
 ) -> None:
-    scope = replace(HOURLY, step=step)
+    scope = HOURLY._replace(step=step)
     head, _ = due("2026-01-01 to 2026-03-09", scope=scope)
     assert head == spans(f"2026-03-06 to {end}")
 
@@ -79,7 +79,7 @@ def test_the_head_ends_at_the_start_of_the_current_minute_hour_or_day(
 def test_where_nothing_is_covered_the_head_is_the_newest_window_and_the_rest_is_backfill(
     start: str, head: str, backfill: Sequence[str]
 ) -> None:
-    scope = replace(HOURLY, start=at(start))
+    scope = HOURLY._replace(start=at(start))
     assert due(scope=scope, head_slot=None) == ([span(head)], spans(*backfill))
 
 
@@ -94,18 +94,18 @@ def test_where_nothing_is_covered_the_head_is_the_newest_window_and_the_rest_is_
 def test_a_new_slot_asks_for_what_is_new_and_reads_the_lookback_again(
     lookback_days: int, head: str
 ) -> None:
-    scope = replace(HOURLY, lookback_days=lookback_days)
+    scope = HOURLY._replace(lookback_days=lookback_days)
     assert due("2026-01-01 to 2026-03-09T09:00", scope=scope) == ([span(head)], [])
 
 
 def test_the_lookback_never_reaches_before_the_start() -> None:
-    scope = replace(HOURLY, start=at("2026-03-08T05:30"), lookback_days=MOST)
+    scope = HOURLY._replace(start=at("2026-03-08T05:30"), lookback_days=MOST)
     head, backfill = due("2026-03-08T05:30 to 2026-03-09T09:00", scope=scope)
     assert (head, backfill) == (spans("2026-03-08T05:30 to 2026-03-10T09:00"), [])
 
 
 def test_a_head_longer_than_a_window_is_cut_oldest_first() -> None:
-    scope = replace(HOURLY, window_days=7)
+    scope = HOURLY._replace(window_days=7)
     assert due("2026-01-01 to 2026-02-20T09:00", scope=scope)[0] == spans(
         "2026-02-17 to 2026-02-24",
         "2026-02-24 to 2026-03-03",
@@ -124,7 +124,7 @@ def test_holes_are_backfilled_in_the_same_slot_too() -> None:
 
 
 def test_moving_the_start_back_asks_for_the_missing_past_only() -> None:
-    scope = replace(HOURLY, start=at("2025-11-15T12:00"))
+    scope = HOURLY._replace(start=at("2025-11-15T12:00"))
     assert due("2026-01-01T05:30 to 2026-03-10T02:00", scope=scope, head_slot=TODAY) == (
         [],
         spans("2025-11-15T12:00 to 2025-12-16", "2025-12-16 to 2026-01-01T05:30"),
@@ -132,12 +132,12 @@ def test_moving_the_start_back_asks_for_the_missing_past_only() -> None:
 
 
 def test_moving_the_start_forward_asks_for_nothing_more() -> None:
-    scope = replace(HOURLY, start=at("2026-02-20"))
+    scope = HOURLY._replace(start=at("2026-02-20"))
     assert due("2026-01-01 to 2026-03-10T02:00", scope=scope, head_slot=TODAY) == ([], [])
 
 
 def test_where_all_coverage_lies_before_the_start_the_head_is_the_newest_window() -> None:
-    scope = replace(HOURLY, start=at("2026-01-20"), window_days=7)
+    scope = HOURLY._replace(start=at("2026-01-20"), window_days=7)
     head, backfill = due("2025-12-01 to 2026-01-02", scope=scope)
     assert head == spans("2026-03-04 to 2026-03-10T09:00")
     assert (backfill[0], backfill[-1]) == tuple(
@@ -169,7 +169,7 @@ def test_the_end_bounds_all(
     head: Sequence[str],
     backfill: Sequence[str],
 ) -> None:
-    scope = replace(HOURLY, end=at("2026-02-25"))
+    scope = HOURLY._replace(end=at("2026-02-25"))
     assert due(*covered, scope=scope, head_slot=head_slot) == (spans(*head), spans(*backfill))
 
 
@@ -185,18 +185,18 @@ def test_the_end_bounds_all(
 def test_the_last_days_before_the_end_are_read_again_until_they_are_too_old(
     end: str, head: Sequence[str]
 ) -> None:
-    scope = replace(HOURLY, end=at(end))
+    scope = HOURLY._replace(end=at(end))
     limit = min(end, "2026-03-10T09:00")
     assert due(f"2026-01-01 to {limit}", scope=scope) == (spans(*head), [])
 
 
 @pytest.mark.parametrize("start", ["2026-03-10T09:00", "2026-03-11", "2030-01-01"])
 def test_a_start_to_come_asks_for_nothing(start: str) -> None:
-    assert due(scope=replace(HOURLY, start=at(start)), head_slot=None) == ([], [])
+    assert due(scope=HOURLY._replace(start=at(start)), head_slot=None) == ([], [])
 
 
 def test_an_end_before_the_start_asks_for_nothing() -> None:
-    assert due(scope=replace(HOURLY, end=at("2025-01-01")), head_slot=None) == ([], [])
+    assert due(scope=HOURLY._replace(end=at("2025-01-01")), head_slot=None) == ([], [])
 
 
 @pytest.mark.parametrize("interval", [HOUR, 6 * HOUR, DAY, 7 * DAY])
@@ -232,7 +232,7 @@ def test_a_clock_put_back_neither_asks_twice_nor_waits_for_years(
 
 @pytest.mark.parametrize("days", [1, MOST])
 def test_lengths_beyond_the_calendar_are_no_error(days: int) -> None:
-    scope = replace(HOURLY, start=at("0001-01-01"), window_days=MOST, lookback_days=days)
+    scope = HOURLY._replace(start=at("0001-01-01"), window_days=MOST, lookback_days=days)
     head, _ = due("0001-01-01 to 0001-01-02", scope=scope)
     assert head == spans("0001-01-01 to 2026-03-10T09:00")
 
@@ -351,7 +351,7 @@ def test_what_is_read_again_waits_for_what_is_new() -> None:
 
 @pytest.mark.parametrize("limit", [2, 5, 25])
 def test_a_lookback_longer_than_the_quota_never_keeps_new_data_back(limit: int) -> None:
-    scope = replace(HOURLY, start=at("2026-01-01"), window_days=1, lookback_days=40)
+    scope = HOURLY._replace(start=at("2026-01-01"), window_days=1, lookback_days=40)
     covered = spans("2026-01-01 to 2026-03-09T09:00")
     for day in range(5):
         now = NOW + day * DAY

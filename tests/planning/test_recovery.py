@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -34,13 +33,13 @@ KNOWN = Known(
     issued_at=at("2026-03-10T08:20:30"),
     covered_until=at("2026-03-10T08:20:30"),
 )
-LOST = replace(KNOWN, token=None)
+LOST = KNOWN._replace(token=None)
 """The same, but the token is no good."""
 MINUTES, HOURS, DAYS = (FREQUENCIES[name] for name in ("minute", "hour", "day"))
 
 
 def last_asked(text: str, known: Known = LOST) -> Known:
-    return replace(known, issued_at=at(text), covered_until=at(text))
+    return known._replace(issued_at=at(text), covered_until=at(text))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def last_asked(text: str, known: Known = LOST) -> Known:
     ],
 )
 def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool) -> None:
-    step = next_step(replace(KNOWN, issued_at=at(issued_at)), HOURS, NOW)
+    step = next_step(KNOWN._replace(issued_at=at(issued_at)), HOURS, NOW)
     assert (step == GoOn("a token")) is is_good
 
 
@@ -62,10 +61,10 @@ def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool
     "known",
     [
         LOST,
-        replace(KNOWN, token=""),
-        replace(KNOWN, issued_at=None),
-        replace(KNOWN, same_query=False),
-        replace(KNOWN, same_datasources=False),
+        KNOWN._replace(token=""),
+        KNOWN._replace(issued_at=None),
+        KNOWN._replace(same_query=False),
+        KNOWN._replace(same_datasources=False),
     ],
 )
 def test_without_a_token_of_this_query_the_cache_is_asked(known: Known) -> None:
@@ -125,7 +124,7 @@ def test_what_is_older_than_the_cache_is_a_hole(
 
 
 @pytest.mark.parametrize(
-    "known", [replace(KNOWN, same_query=False), replace(KNOWN, same_datasources=False)]
+    "known", [KNOWN._replace(same_query=False), KNOWN._replace(same_datasources=False)]
 )
 def test_another_query_is_asked_for_the_whole_cache(known: Known) -> None:
     assert next_step(known, HOURS, NOW) == AskCache(NOW - timedelta(hours=48), None)
@@ -170,7 +169,7 @@ def test_whatever_arrives_after_the_last_run_is_asked_for_or_in_a_hole(
     if time + period > arrival:
         return
     by_its_clock = NOW - pause + clock_error
-    known = replace(LOST, issued_at=by_its_clock, covered_until=by_its_clock)
+    known = LOST._replace(issued_at=by_its_clock, covered_until=by_its_clock)
     step = next_step(known, frequency, NOW)
     assert isinstance(step, AskCache)
     assert step.start <= time or (step.hole and time in step.hole)
