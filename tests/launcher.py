@@ -3,22 +3,31 @@
     TEST_SANDBOX_URL=http://127.0.0.1:1234 python tests/launcher.py --config=ENV
 
 Waiting moves the sandbox's clock instead of taking time. TEST_CLOCK_SKEW (seconds) makes the tap's
-clock go wrong by that much. TEST_DIES_AT (a number) kills it in the place of that message.
+clock go wrong by that much. TEST_BUG plants one of the bugs of tests/planted.py.
+
+Three more kill it: TEST_DIES_AT in the place of that message, TEST_DIES_AT_LINE when so many lines
+of its output are out, TEST_DIES_AT_EXCHANGE before that request. With `.5`, half of the next line
+is out as well, or the answer to the request has begun to arrive.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import urllib.request
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from requests.adapters import HTTPAdapter
+
 from tap_clarity.tap import TapClarity
-from tap_clarity.writer import LineWriter
+from tap_clarity.writer import BUFFER, STANDARD_OUTPUT, LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,17 +70,83 @@ def mortal(dies_at: int, die: Callable[[], None]) -> type[LineWriter]:
     return MortalWriter
 
 
+class DoomedOutput(FileIO):
+    """Standard output that kills whoever writes to it, at a place counted in lines."""
+
+    def __init__(self, place: float) -> None:
+        super().__init__(STANDARD_OUTPUT, "wb", closefd=False)
+        self._lines, self._part = int(place), place % 1
+
+    def write(self, data: Any) -> int:  # noqa: ANN401
+        text = bytes(data)
+        if (end := self._end(text)) is not None:
+            super().write(text[:end])
+            kill()
+        written = super().write(text)
+        self._lines -= text.count(b"\n", 0, written)
+        return written
+
+    def _end(self, text: bytes) -> int | None:
+        """Find the place in a text; None if it comes later."""
+        start = 0
+        for _ in range(self._lines):
+            start = text.find(b"\n", start) + 1
+            if not start:
+                return None
+        rest = len(text[start:].split(b"\n", 1)[0])
+        return start + int(rest * self._part) if rest or not self._part else None
+
+
+def doomed(place: float) -> AbstractContextManager[Any]:
+    """Let the tap die when a place of its output is reached."""
+
+    def begin(writer: LineWriter) -> None:
+        usual(writer)
+        writer._out = BufferedWriter(DoomedOutput(place), BUFFER)  # noqa: SLF001
+
+    usual = LineWriter.__init__
+    return patch.object(LineWriter, "__init__", begin)
+
+
+def doomed_exchange(place: float) -> AbstractContextManager[Any]:
+    """Let the tap die before a request, counted from one, or after it has begun to be answered."""
+    left = [int(place)]
+
+    def send(*args: Any, **more: Any) -> Any:  # noqa: ANN401
+        left[0] -= 1
+        if left[0] or place % 1:
+            answer = usual(*args, **more)
+        if not left[0]:
+            kill()
+        return answer
+
+    usual = HTTPAdapter.send
+    return patch.object(HTTPAdapter, "send", send)
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+DEATHS = {"TEST_DIES_AT_LINE": doomed, "TEST_DIES_AT_EXCHANGE": doomed_exchange}
+
+
 def main() -> None:
     """Run the tap with what stands on the command line."""
+    random.seed(1)  # pauses are as long in each run
     skew = timedelta(seconds=float(os.environ.get("TEST_CLOCK_SKEW", "0")))
     clock = SandboxClock(os.environ["TEST_SANDBOX_URL"], skew)
-    writer = mortal(
-        int(os.environ.get("TEST_DIES_AT", "0")), lambda: os.kill(os.getpid(), signal.SIGKILL)
-    )
-    with (
-        patch.object(TapClarity, "clock", clock),
-        patch.object(TapClarity, "message_writer_class", writer),
-    ):
+    writer = mortal(int(os.environ.get("TEST_DIES_AT", "0")), kill)
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(TapClarity, "clock", clock))
+        stack.enter_context(patch.object(TapClarity, "message_writer_class", writer))
+        for name, death in DEATHS.items():
+            if name in os.environ:
+                stack.enter_context(death(float(os.environ[name])))
+        if "TEST_BUG" in os.environ:
+            from tests.planted import plant  # noqa: PLC0415 - few runs need it
+
+            stack.enter_context(plant(os.environ["TEST_BUG"]))
         TapClarity.cli()
 
 
