@@ -37,8 +37,10 @@ Picker = Callable[[Row], Texts]
 
 ROWS_AT_ONCE = 20
 """Few enough that their lines stay in the processor's cache until they are written."""
-REMEMBERED = 2000
-"""How many devices, times and shapes are kept in mind: flat memory, whatever comes."""
+REMEMBERED = 400
+"""How many times, looks and shapes are kept in mind: flat memory, whatever comes."""
+DEVICES = 10_000
+"""How many devices are kept in mind; rows come hour by hour, so that fewer would be of no use."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
 PLAIN_NUMBER = r"(?a:-?+(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?+)?+"
 _RAW, _VALUE = "\x01raw", "\x01value"
@@ -218,7 +220,8 @@ class _LineMaker:
         measurement = read_row(row, self._header, self._expected)
         shared = json.dumps(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
-        _remember(self._devices, self._device(row), (measurement.id, f"{self._start}{before}"))
+        device = (measurement.id, f"{self._start}{before}")
+        _remember(self._devices, self._device(row), device, DEVICES)
         _remember(self._times, self._time(row), (measurement.time, f"{field}{after[:-1]}, "))
         return self.read(row)
 
@@ -344,7 +347,7 @@ def _picker(places: list[int]) -> Picker:
     return itemgetter(*places)
 
 
-def _remember(memory: dict[Any, Any], key: object, value: object) -> None:
-    if len(memory) >= REMEMBERED:
+def _remember(memory: dict[Any, Any], key: object, value: object, most: int = REMEMBERED) -> None:
+    if len(memory) >= most:
         memory.clear()
     memory[key] = value
