@@ -179,6 +179,6 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
             seconds = float(value)
         else:
             seconds = (parsedate_to_datetime(value) - now).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return min(max(0.0, seconds), LONGEST_RETRY_AFTER)

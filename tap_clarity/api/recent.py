@@ -86,12 +86,12 @@ def _ask(connection: Connection, call: Call, open_body: Callable[[BinaryIO], T])
         except ValueError as error:
             raise TransientError(f"the reply is unusable: {error}") from error
         token = reply.headers.get(TOKEN_HEADER) or None
-        return RecentReply(measurements, token, _answered_at(reply.headers))
+        return RecentReply(measurements, token, answered_at(reply.headers))
 
     return connection.ask(call, read)
 
 
-def _answered_at(headers: Mapping[str, str]) -> datetime | None:
+def answered_at(headers: Mapping[str, str]) -> datetime | None:
     try:
         return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):

@@ -25,7 +25,7 @@ DAY_OF_FILE = Window(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tz
 PM = "pm2_5ConcMass1HourMean"
 UNKNOWN = "pollenBirch1HourMean"
 
-quickly = settings(deadline=None, max_examples=100, print_blob=True)
+quickly = settings(max_examples=max(100, settings().max_examples))
 
 
 def expect(

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from hypothesis import example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
 
 from tap_clarity.frequencies import FREQUENCIES
 from tap_clarity.instants import Window
+from tap_clarity.measurements.csv_wide import read_csv
 from tap_clarity.measurements.decode import read_measurements
+from tap_clarity.measurements.lines import Envelope, record_lines
 from tap_clarity.measurements.model import Expected, Measurement, UnreadableError
 from tap_clarity.measurements.records import LongLayout
-from tests.measurements.files import DAY_OF_FILE, as_csv, as_json, at, tables
+from tests.fuzzing import fuzz, mutants
+from tests.measurements.files import DAY_OF_FILE, METRICS, as_csv, as_json, at, tables
 
-thoroughly = settings(deadline=None, max_examples=300, print_blob=True)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 expectations = st.builds(
     Expected,
     st.sampled_from(["datasource_id", "node_id"]),
@@ -46,10 +53,9 @@ def lines_of(measurements: list[Measurement], expected: Expected) -> list[str]:
     return [json.dumps(record, allow_nan=False, ensure_ascii=False) for record in records]
 
 
-@thoroughly
-@given(st.binary(max_size=200), expectations)
 @example(b"\xef\xbb\xbf", Expected("datasource_id", FREQUENCIES["hour"]))
 @example(b" " * 100 + b"{", Expected("datasource_id", FREQUENCIES["hour"]))
+@fuzz(st.binary(max_size=200), expectations)
 def test_random_bytes_are_refused(content: bytes, expected: Expected) -> None:
     assert lines_or_refusal(content, expected) is None
 
@@ -66,8 +72,7 @@ PIECES = [
 ]
 
 
-@thoroughly
-@given(
+@fuzz(
     st.sampled_from(HEADERS),
     st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map("".join),
     expectations,
@@ -78,29 +83,14 @@ def test_random_rows_are_read_or_refused(header: str, rows: str, expected: Expec
         line.encode()
 
 
-def mutated(content: bytes, draw: st.DrawFn) -> bytes:
-    """Cut, double, drop or replace a few bytes."""
-    for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(content)))
-        end = min(len(content), start + draw(st.integers(0, 20)))
-        put = draw(
-            st.sampled_from([b"", content[start:end] * 2])
-            | st.binary(max_size=4)
-            | st.sampled_from([piece.encode() for piece in PIECES])
-        )
-        content = content[:start] + put + content[end:]
-    return content
-
-
 @st.composite
-def mutants(draw: st.DrawFn) -> bytes:
+def damaged(draw: st.DrawFn) -> bytes:
     measurements: list[Measurement] = draw(tables())
     content = as_csv(measurements) if draw(st.booleans()) else as_json(measurements)
-    return mutated(content, draw)
+    return draw(mutants(content, tuple(piece.encode() for piece in PIECES)))
 
 
-@thoroughly
-@given(mutants(), expectations)
+@fuzz(damaged(), expectations)
 def test_damaged_files_are_read_or_refused(content: bytes, expected: Expected) -> None:
     for line in lines_or_refusal(content, expected) or ():
         line.encode()
@@ -125,8 +115,7 @@ KEY = {"datasourceId": "DAAAA0001", "time": "2026-03-10T05:00:00.000Z", "metric"
 objects = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=5)
 
 
-@thoroughly
-@given(
+@fuzz(
     st.lists(objects.map(lambda change: KEY | change) | objects, max_size=3),
     st.none() | st.lists(st.dictionaries(st.sampled_from(["datasourceId", "lat"]), json_values)),
     expectations,
@@ -137,3 +126,56 @@ def test_random_objects_are_read_or_refused(
     content = json.dumps({"data": data, "locations": locations}).encode()
     for line in lines_or_refusal(content, expected) or ():
         line.encode()
+
+
+@st.composite
+def damaged_rows(draw: st.DrawFn) -> bytes:
+    header, _, rows = as_csv(draw(tables())).partition(b"\n")
+    return header + b"\n" + draw(mutants(rows, tuple(piece.encode() for piece in PIECES)))
+
+
+@fuzz(damaged_rows(), st.none() | st.just(DAY_OF_FILE))
+def test_what_is_made_of_damaged_rows_is_what_stands_there(
+    content: bytes, window: Window | None
+) -> None:
+    expected = Expected("datasource_id", FREQUENCIES["hour"], window)
+    layout = LongLayout("exampleAB12", expected)
+    try:
+        lines = [*record_lines(read_csv(io.BytesIO(content), expected), Envelope("", "\n", layout))]
+    except UnreadableError:
+        return
+    records = [json.loads(line) for text, _ in lines for line in text.splitlines()]
+    assert [fact_of(record) for record in records] == [*plainly_read(content)]
+
+
+Fact = tuple[str, datetime, str, float | None, float | None, str | None]
+
+
+def fact_of(record: dict[str, Any]) -> Fact:
+    time = datetime.fromisoformat(record["time"])
+    numbers = record["raw"], record["value"]
+    return record["datasource_id"], time, record["metric"], *numbers, record["status"]
+
+
+def plainly_read(content: bytes) -> Iterator[Fact]:
+    """Read a file as simply as one can, and prove nothing."""
+    header, *rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    for row in filter(None, rows):
+        cells = dict(zip(header, row, strict=True))
+        time = datetime.fromisoformat(cells["startOfPeriod"])
+        time = time.replace(microsecond=time.microsecond // 1000 * 1000, tzinfo=time.tzinfo or UTC)
+        for metric in METRICS:
+            raw, value, status = (cells[f"{metric}.{name}"] for name in ("raw", "value", "status"))
+            if raw or value or status:
+                yield (
+                    cells["datasourceId"],
+                    time,
+                    metric,
+                    number(raw),
+                    number(value),
+                    status or None,
+                )
+
+
+def number(text: str) -> float | None:
+    return float(text) if text else None
