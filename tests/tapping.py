@@ -20,6 +20,7 @@ from tests import preloaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from tap_clarity.sandbox import Measurement, Sandbox
 
@@ -186,14 +187,15 @@ def expected_records(
     records = {}
     for m in measurements:
         id_ = m.datasource_id if id_field == "datasource_id" else m.source_id
-        records[m.org, id_, m.output_frequency, m.metric, _time(m.time)] = {
+        time = _time(m.time)
+        records[m.org, id_, m.output_frequency, m.metric, time] = {
             "org": m.org,
             id_field: id_,
             "source_id": m.source_id,
             "source_type": m.source_type,
             "output_frequency": m.output_frequency,
             "metric": m.metric,
-            "time": _time(m.time),
+            "time": time,
             "period_end": None if m.period_end is None else _time(m.period_end),
             "raw": m.raw,
             "value": m.value,
@@ -206,8 +208,8 @@ def expected_records(
     return records
 
 
-def _time(instant: Any) -> str:  # noqa: ANN401
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+def _time(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def calls(sandbox: Sandbox, method: str = "", path: str = "") -> Iterator[Json]:

@@ -35,7 +35,7 @@ MEASUREMENTS = (
     "node_measurements",
     "reference_site_measurements",
 )
-START = datetime.fromisoformat("2026-03-08T00:00Z")
+START = datetime.fromisoformat("2026-03-09T00:00Z")
 END = datetime.fromisoformat("2026-03-10T09:00Z")
 
 

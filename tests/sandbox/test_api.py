@@ -93,7 +93,7 @@ def test_continuations_bring_every_arrival_once(client: Client, frequency: Frequ
 def _default_truth(client: Client, frequency: Frequency) -> dict[Key, Facts]:
     now = client.sandbox.clock.now()
     truth = facts_of_truth(
-        client.sandbox.world.truth(frequency, now - CACHE[frequency] * 3, now, now)
+        client.sandbox.world.truth(frequency, now - CACHE[frequency] * 2, now, now)
     )
     return {key: facts for key, facts in truth.items() if "pm10ConcMassNowcast" not in key[2]}
 
