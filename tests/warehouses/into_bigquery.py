@@ -1,0 +1,48 @@
+"""The target for BigQuery, for an emulator: it asks for no key, and does not wait for a cloud.
+
+The emulator reads no gzip, and takes no table's name before a column in SET; BigQuery does both.
+The environment's BIGQUERY_EMULATOR says where it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from google.auth.credentials import AnonymousCredentials  # type: ignore[import-not-found]
+from google.cloud import bigquery  # type: ignore[import-not-found]
+from target_bigquery import batch_job, core  # type: ignore[import-not-found]
+from target_bigquery.target import TargetBigQuery  # type: ignore[import-not-found]
+
+
+class Client(bigquery.Client):  # type: ignore[misc]
+    """A client of the emulator."""
+
+    def __init__(self, project: str) -> None:
+        address = {"api_endpoint": os.environ["BIGQUERY_EMULATOR"]}
+        super().__init__(project, AnonymousCredentials(), client_options=address)
+
+    def query(self, query: str, **more: Any) -> Any:  # noqa: ANN401
+        return super().query(re.sub(r"(SET |, )target\.", r"\1", query), **more)
+
+
+class Plain(BytesIO):
+    """In the place of what compresses."""
+
+    def close(self) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    impatient = SimpleNamespace(sleep=lambda _: None, strftime=time.strftime)
+    with (
+        patch.object(core.bigquery, "Client", Client),
+        patch.object(core, "time", impatient),
+        patch.object(batch_job, "Compressor", Plain),
+    ):
+        TargetBigQuery.cli()
