@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.tapping import catalog_of
+from tap_clarity.tap import TapClarity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,13 @@ def entries() -> dict[str, Schema]:
     return {
         f"{entry['tap_stream_id']} {layout} {frequency}": entry
         for layout, frequency in kinds
-        for entry in catalog_of((), layout, frequency)["streams"]
+        for entry in _catalog(layout, frequency)["streams"]
     }
+
+
+def _catalog(layout: str, frequency: str) -> dict[str, Any]:
+    config = {"measurement_layout": layout, "output_frequency": frequency}
+    return TapClarity(config=config, parse_env_config=False, validate_config=False).catalog_dict
 
 
 def schema(stream: str, layout: str = "long", frequency: str = "day") -> Schema:

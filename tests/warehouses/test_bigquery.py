@@ -114,6 +114,8 @@ def _plain(value: Any, name: str = "") -> Any:  # noqa: ANN401
         return {name: each for name, each in inner.items() if each is not None}
     if isinstance(value, list):
         return [_plain(each) for each in value]
+    if type(value) is int:
+        return float(value)
     return truth.in_utc(value) if name in times() else value
 
 
