@@ -34,6 +34,7 @@ MELTANO = Path(sys.executable).parent / "meltano"
 NOWHERE = "http://127.0.0.1:9"
 TIMEOUT = 180
 START = datetime(2026, 3, 6, tzinfo=UTC)
+SINCE = {"start_date": f"{START:%Y-%m-%d}"}
 FIRST_RUN = datetime.fromisoformat(NOW)
 REPORT_TAKES = timedelta(seconds=20)
 CACHE = timedelta(hours=48)
@@ -107,12 +108,12 @@ class Project:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def begin(self, sandbox: Sandbox) -> subprocess.Popen[bytes]:
+    def begin(self, sandbox: Sandbox, **settings: str) -> subprocess.Popen[bytes]:
         """Begin a load, and let the caller wait for its end."""
         return subprocess.Popen(
             [MELTANO, *self._run],
             cwd=self.root,
-            env=self._environment(sandbox, {"start_date": f"{START:%Y-%m-%d}"}),
+            env=self._environment(sandbox, SINCE | settings),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -142,9 +143,9 @@ class Project:
             and str(self.root) in line
         ]
 
-    def load(self, sandbox: Sandbox, *options: str) -> Done:
+    def load(self, sandbox: Sandbox, *options: str, **settings: str) -> Done:
         """Load what is new into the database."""
-        return self.meltano(*self._run, *options, sandbox=sandbox, start_date=f"{START:%Y-%m-%d}")
+        return self.meltano(*self._run, *options, sandbox=sandbox, **SINCE | settings)
 
     def state(self) -> Record:
         """Read the Singer state as Meltano has stored it."""
