@@ -1,7 +1,8 @@
 """Runs the launcher on a small disk, and writes down how much memory it took.
 
 TEST_PEAK says where to write it. TEST_LIMITS are numbers of the tap's that are to be others:
-`{"tap_clarity.api.bodies.SMALL": 5}`.
+`{"tap_clarity.api.bodies.SMALL": 5}`. TEST_PLANT names a function that breaks the tap beforehand:
+`tests.leaks.print_headers`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import os
 import re
 import resource
 import sys
+import tempfile
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tests import launcher, preloaded
@@ -49,7 +50,7 @@ def run_guarded(
     """Run the tap as `run_tap` does; the state is text, which need not be JSON."""
     config = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org} | settings
     layout, frequency = config.get("measurement_layout", "long"), config.get("output_frequency")
-    with TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         files = {
             "config": json.dumps(config),
             "catalog": json.dumps(catalog_of(tuple(streams), layout, frequency or "hour")),
@@ -76,6 +77,10 @@ def main() -> None:
         module, _, constant = name.rpartition(".")
         assert hasattr(import_module(module), constant), name
         setattr(import_module(module), constant, number)
+    tempfile.tempdir = None  # look again where it is: TMPDIR may be another here
+    if plant := os.environ.get("TEST_PLANT"):
+        module, _, function = plant.rpartition(".")
+        getattr(import_module(module), function)()
     try:
         launcher.main()
     finally:

@@ -154,7 +154,8 @@ class Connection:
         if not _is_link(url, schemes):
             raise UnavailableError(f"its link is no {' or '.join(sorted(schemes))} address")
         response = self._send(self._files, "GET", url)
-        return self._accept(response, FILES, _secrets_of(url), LONGEST_FILE)
+        secrets = (self._api_key, *_secrets_of(url))
+        return self._accept(response, FILES, secrets, LONGEST_FILE)
 
     def _send(
         self,
