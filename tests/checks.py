@@ -23,11 +23,18 @@ _QUICK = {
 }
 _PYTEST = ["pytest", "--numprocesses=2", "--dist=worksteal"]
 _BROAD = [
-    f"tests/test_{name}.py"
-    for name in (
-        *("crash_sweep", "faults", "fortnight", "meltano", "outages", "postgres", "quirks"),
-        *("scale", "singer_check"),
-    )
+    "tests/sandbox/test_world.py",
+    "tests/test_benchmarks.py",
+    "tests/test_crash_sweep.py",
+    "tests/test_faults.py",
+    "tests/test_fortnight.py",
+    "tests/test_meltano.py",
+    "tests/test_outages.py",
+    "tests/test_postgres.py",
+    "tests/test_quirks.py",
+    "tests/test_scale.py",
+    "tests/test_singer_check.py",
+    "tests/warehouses",
 ]
 """Many cases of what other tests reach as well, or real programs: measuring them costs much."""
 
