@@ -14,6 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from google.api_core.exceptions import (  # type: ignore[import-not-found]
+    ServiceUnavailable,
+)
 from google.auth.credentials import AnonymousCredentials  # type: ignore[import-not-found]
 from google.cloud import bigquery  # type: ignore[import-not-found]
 from target_bigquery import batch_job, core  # type: ignore[import-not-found]
@@ -29,6 +32,11 @@ class Client(bigquery.Client):  # type: ignore[misc]
 
     def query(self, query: str, **more: Any) -> Any:  # noqa: ANN401
         return super().query(re.sub(r"(SET |, )target\.", r"\1", query), **more)
+
+    def load_table_from_file(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401
+        if "BIGQUERY_REFUSES" in os.environ:
+            raise ServiceUnavailable("as ordered by the test")
+        return super().load_table_from_file(*args, **more)
 
 
 class Plain(BytesIO):
