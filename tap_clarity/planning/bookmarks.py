@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_clarity.instants import Window, parse_instant
@@ -19,9 +20,9 @@ from tap_clarity.texts import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 VERSION = 1
+LONG_AGO = datetime(2014, 1, 1, tzinfo=UTC)
 # What the tap writes comes nowhere near these, and each STATE would repeat it.
 LONGEST_TEXT = 1 << 16
 MOST_ITEMS = 1000
@@ -66,8 +67,8 @@ class RecentBookmark:
             fingerprint=_optional(state, "fingerprint", str),
             datasources=_optional(state, "datasources", str),
             token=_optional(state, "continuation_token", str),
-            issued_at=_instant(state, "token_issued_at"),
-            covered_until=_instant(state, "covered_until"),
+            issued_at=_recent_instant(state, "token_issued_at"),
+            covered_until=_recent_instant(state, "covered_until"),
             holes=merged(map(_window, _list(state, "holes"))),
             building=_building(state),
             spent=_spent(state),
@@ -148,6 +149,14 @@ def _list(state: Mapping[str, Any], name: str) -> list[Any]:
 def _instant(state: Mapping[str, Any], name: str) -> datetime | None:
     text = _optional(state, name, str)
     return parse_instant(text) if text else None
+
+
+def _recent_instant(state: Mapping[str, Any], name: str) -> datetime | None:
+    """Read when the tap has run: a junk year would make a hole of centuries."""
+    instant = _instant(state, name)
+    if instant and instant < LONG_AGO:
+        raise ValueError(f"{name} is before Clarity's first node was made")
+    return instant
 
 
 def _window(value: Any) -> Window:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +25,7 @@ KINDS: list[type[Bookmark]] = [RecentBookmark, ReportBookmark]
 
 MILLISECOND = timedelta(milliseconds=1)
 instants = st.integers(0, 2**42).map(lambda number: EPOCH + number * MILLISECOND)
+recent_instants = instants.map(lambda instant: max(instant, datetime(2014, 1, 1, tzinfo=UTC)))
 windows = st.tuples(instants, st.integers(1, 2**36)).map(
     lambda pair: Window(pair[0], pair[0] + pair[1] * MILLISECOND)
 )
@@ -38,8 +39,8 @@ recent_bookmarks = st.builds(
     fingerprint=texts,
     datasources=texts,
     token=texts,
-    issued_at=st.none() | instants,
-    covered_until=st.none() | instants,
+    issued_at=st.none() | recent_instants,
+    covered_until=st.none() | recent_instants,
     holes=apart,
     building=building,
     spent=spent,
@@ -224,6 +225,13 @@ def test_what_is_no_instant_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         kind.from_state({key: value})
+
+
+@pytest.mark.parametrize("key", ["token_issued_at", "covered_until"])
+@pytest.mark.parametrize("value", ["0001-01-01", "1970-01-01T00:00Z", "2013-12-31T23:59:59.999Z"])
+def test_no_run_was_before_the_first_node(key: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{key} is before Clarity's first node"):
+        RecentBookmark.from_state({key: value})
 
 
 @pytest.mark.parametrize(("kind", "key"), [(RecentBookmark, "holes"), (ReportBookmark, "covered")])
