@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tests.tapping import Record
+    from tests.tapping import Record, TapRun
 
 pytestmark = pytest.mark.warehouse
 
@@ -102,6 +102,13 @@ def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQuery]:
         yield BigQuery(target, f"http://{HOST}:{port}", folder)
 
 
+@pytest.fixture(scope="module")
+def metrics() -> TapRun:
+    """Give a run for the dictionary's table."""
+    with town() as sandbox:
+        return run_tap(sandbox, streams=["metrics"]).check()
+
+
 def as_told(row: Record) -> Record:
     """Write a row, and what is in its records, as the tap writes it."""
     return {name: _plain(value, name) for name, value in row.items()}
@@ -152,9 +159,9 @@ def test_wide_rows_hold_the_truth_in_columns_of_the_right_types(bigquery: BigQue
     assert types["other_metrics"] == "JSON NULLABLE"
 
 
-def test_a_column_that_a_later_version_brings_is_refused_aloud(bigquery: BigQuery) -> None:
-    with town() as sandbox:
-        metrics = run_tap(sandbox, streams=["metrics"]).check()
+def test_a_column_that_a_later_version_brings_is_refused_aloud(
+    bigquery: BigQuery, metrics: TapRun
+) -> None:
     bigquery.load(without("category", metrics), "later")
     assert len(bigquery.rows("later", "metrics")) == len(metrics.records("metrics"))
     later = bigquery.load(metrics.output, "later")
@@ -163,10 +170,10 @@ def test_a_column_that_a_later_version_brings_is_refused_aloud(bigquery: BigQuer
     assert later.stdout == b"", "a state"
 
 
-def test_a_load_job_that_fails_at_the_end_is_lost_in_silence(bigquery: BigQuery) -> None:
+def test_a_load_job_that_fails_at_the_end_is_lost_in_silence(
+    bigquery: BigQuery, metrics: TapRun
+) -> None:
     """When this fails the target is mended, and the warning of docs/warehouses can go."""
-    with town() as sandbox:
-        metrics = run_tap(sandbox, streams=["metrics"]).check()
     done = bigquery.load(metrics.output, "refused", BIGQUERY_REFUSES="1")
     assert (done.returncode, json.loads(done.stdout)) == (0, metrics.state)
     assert b"as ordered by the test" not in done.stderr

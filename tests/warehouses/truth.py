@@ -30,7 +30,7 @@ DAILY: dict[str, Any] = {
 HOURLY: dict[str, Any] = DAILY | {
     "output_frequency": "hour",
     "start_date": "2026-03-10T04:00Z",
-    "end_date": "2026-03-10T07:00Z",
+    "end_date": "2026-03-10T06:00Z",
     "measurement_layout": "wide",
 }
 """The settings of the runs with the most columns."""
