@@ -85,7 +85,7 @@ def test_a_page_names_only_settings_that_its_loader_has(page: str, name: str) ->
 @pytest.mark.warehouse
 @pytest.mark.parametrize("name", ["target-snowflake", "target-bigquery"])
 def test_the_loader_knows_every_setting_of_meltano_yml(name: str) -> None:
-    """By its source: to ask the program itself takes seconds. One is of the SDK, and tested by use."""
+    """By its source, as the program takes seconds to tell; one setting comes from the SDK."""
     (packages,) = installed_loader(name).parents[1].glob("lib/*/site-packages")
     source = (packages / name.replace("-", "_") / "target.py").read_text(encoding="utf-8")
     settings = {setting["name"] for setting in loader(name)["settings"]}
