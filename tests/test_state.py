@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from contextlib import contextmanager
 from datetime import datetime
@@ -178,12 +179,12 @@ paths = st.lists(st.integers(0, 40), min_size=1, max_size=5)
 
 def placed(state: Json, path: list[int], junk: Json) -> Json:
     """Put junk into a state, at whatever place the numbers lead to."""
-    here = state
+    here = state = copy.deepcopy(state)
     for depth, step in enumerate(path):
         keys = list(here) if isinstance(here, dict) else list(range(len(here)))
         key = keys[step % len(keys)]
         if depth == len(path) - 1 or not isinstance(here[key], dict | list) or not here[key]:
-            here[key] = junk
+            here[key] = copy.deepcopy(junk)
             return state
         here = here[key]
     return state
