@@ -35,7 +35,9 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Table:
             "it is Parquet: install tap-clarity[parquet], or set report_file_format to csv"
         ) from None
     try:
-        file = parquet.ParquetFile(content, thrift_container_size_limit=MOST_PARTS)
+        file = parquet.ParquetFile(
+            content, thrift_container_size_limit=MOST_PARTS, page_checksum_verification=True
+        )
         names = file.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from hypothesis import example
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from tap_clarity.frequencies import FREQUENCIES
 from tap_clarity.instants import Window
@@ -179,3 +182,22 @@ def plainly_read(content: bytes) -> Iterator[Fact]:
 
 def number(text: str) -> float | None:
     return float(text) if text else None
+
+
+TELLING = 1234.5678
+
+
+def test_a_changed_number_of_a_parquet_file_is_found_where_its_writer_summed_it_up() -> None:
+    rows = {"datasourceId": ["D"], "startOfPeriod": ["2026-03-10T05:00Z"], "a.raw": [TELLING]}
+    file = io.BytesIO()
+    table = pa.table(rows)
+    parquet.write_table(
+        table, file, write_page_checksum=True, compression="none", use_dictionary=False
+    )
+    content = file.getvalue()
+    expected = Expected("datasource_id", FREQUENCIES["hour"])
+    assert lines_or_refusal(content, expected)
+    packed = struct.pack("<d", TELLING)
+    changed = content.replace(packed, packed[::-1])
+    assert changed != content
+    assert lines_or_refusal(changed, expected) is None
