@@ -192,7 +192,7 @@ def _own_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def accepted(config: dict[str, Json], **options: bool) -> dict[str, Json]:
     run = TapClarity(config=dict(config), **options).run
     values = asdict(run.settings)
-    return values | {"output_frequency": values.pop("frequency")["name"]}
+    return values | {"output_frequency": values.pop("frequency").name}
 
 
 def refused(config: dict[str, Json], **options: bool) -> list[str]:
