@@ -6,10 +6,13 @@ What is sent stands in the table of tests/hostile.py.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_clarity.api import bodies, connection, recent, reports, wire
+from tap_clarity.measurements import csv_wide, model
 from tap_clarity.sandbox import Sandbox
 from tests.api.hosts import host
 from tests.conftest import NOW
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from tests.tapping import Key, Record
 
+ROOT = Path(__file__).parents[1]
 MOST_MEMORY = 120
 """MiB above those of a good run."""
 MOST_SECONDS = 30
@@ -143,3 +147,23 @@ def test_a_host_of_the_links_own_choosing_learns_nothing(sandbox: Sandbox) -> No
             *("host", "user-agent", "accept-encoding", "accept", "connection")
         }
     assert sandbox.api_key not in str(chosen.asked)
+
+
+LIMITS = [
+    f"{wire.LONGEST_HEAD:,} bytes",
+    f"{bodies.LONGEST_JSON:,} bytes, {bodies.MOST_MARKS:,} values",
+    f"{recent.LONGEST:,} bytes",
+    f"{connection.LONGEST_FILE:,} bytes",
+    f"{bodies.HIGHEST_RATIO} times its size",
+    f"{reports.MOST_FILES}",
+    f"{csv_wide.MOST_COLUMNS:,}",
+    f"{csv_wide.LONGEST_ROW:,} characters",
+    f"{model.LONGEST_WORD} characters",
+    f"{csv_wide.MOST_IDS:,}",
+]
+
+
+def test_the_page_on_security_names_the_limits() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+    table = page.partition("| What | At most")[2].partition("\n\n")[0].splitlines()[2:]
+    assert [row.split("|")[2].strip() for row in table] == LIMITS
