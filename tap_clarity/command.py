@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import signal
@@ -21,6 +22,8 @@ from tap_clarity.writer import Ended, OutputLost, Stopped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LONGEST_STATE = 1 << 22
+"""Characters; ours have 2,000 beside the token."""
 FROM_ENVIRONMENT = "ENV"
 
 
@@ -108,6 +111,22 @@ def read_catalog(file: IO[str]) -> Catalog:
     if not whole:
         raise click.ClickException("the catalog file is not a Singer catalog: discover it anew")
     return catalog
+
+
+def read_state(file: IO[str], logger: logging.Logger) -> Any:  # noqa: ANN401
+    """Read a state; None if there is more of it than any state holds.
+
+    Raises:
+        click.ClickException: If it is not JSON.
+    """
+    try:
+        text = file.read(LONGEST_STATE + 1)
+    except UnicodeDecodeError as error:
+        raise click.ClickException("the state file is not JSON: mend it") from error
+    if len(text) > LONGEST_STATE:
+        logger.warning("The state is beyond reason, it is too long: starting without one")
+        return None
+    return read_json(io.StringIO(text), "state")
 
 
 def read_json(file: IO[str], what: str) -> Any:  # noqa: ANN401

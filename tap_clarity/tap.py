@@ -21,7 +21,14 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_clarity import config_errors
 from tap_clarity.clock import Clock, SystemClock
-from tap_clarity.command import FROM_ENVIRONMENT, LoudCommand, read_catalog, read_config, read_json
+from tap_clarity.command import (
+    FROM_ENVIRONMENT,
+    LoudCommand,
+    read_catalog,
+    read_config,
+    read_state,
+)
+from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
 from tap_clarity.preview import Outlook, preview
 from tap_clarity.settings import SCHEMA, Settings
 from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
@@ -69,8 +76,9 @@ STREAMS: tuple[type[ClarityStream], ...] = (
 )
 """In the order in which they run: first what is quick, last what waits for Clarity."""
 
-THE_SDKS_OWN = {"partitions", "progress_markers"}
-"""Keys of a stream's state that no stream here uses, and that trip the SDK if they hold junk."""
+STATE_KEYS = {*RecentBookmark().to_state(), *ReportBookmark().to_state()}
+"""What is taken over of a stream's state: others would be written out again and again, and some
+trip the SDK if they hold junk."""
 
 
 class TapClarity(Tap):
@@ -130,9 +138,10 @@ class TapClarity(Tap):
         if not isinstance(bookmarks, dict):
             self.logger.warning("The state is not a Singer state: starting without one")
             return
-        for stream, bookmark in bookmarks.items():
+        for stream in self.streams.keys() & bookmarks.keys():
+            bookmark = bookmarks[stream]
             if isinstance(bookmark, dict):
-                own = {key: bookmark[key] for key in bookmark if key not in THE_SDKS_OWN}
+                own = {key: bookmark[key] for key in STATE_KEYS & bookmark.keys()}
                 super().load_state({"bookmarks": {stream: own}})
             elif bookmark is not None:
                 self.logger.warning("The state of %s is unusable: starting afresh", stream)
@@ -171,7 +180,7 @@ class TapClarity(Tap):
             parse_env_config=config.parse_env,
         )
         if state is not None:
-            tap.load_state(read_json(state, "state"))
+            tap.load_state(read_state(state, cls.logger))
         if plan:
             click.echo("\n".join(tap.plan()))
             return

@@ -20,7 +20,7 @@ from tests.api.conftest import Waits
 from tests.fuzzing import documents, fuzz
 from tests.guarded import run_guarded
 from tests.reporting import run_inside, warnings
-from tests.tapping import catalog_of, expected_records, logged
+from tests.tapping import catalog_of, expected_records, logged, run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,3 +231,20 @@ def test_with_anything_anywhere_in_the_state_nothing_is_skipped(
     path: list[int], value: Json
 ) -> None:
     survived(placed(good(), path, value))
+
+
+@pytest.mark.parametrize("stream", ["issues", RECENT])
+def test_what_no_state_of_ours_holds_is_not_written_out_again(stream: str) -> None:
+    state = good()
+    state["bookmarks"].setdefault(stream, {})["x"] = "y" * 1000
+    assert "yyy" not in json.dumps(survived(state).state)
+
+
+def test_an_enormous_state_is_left_behind() -> None:
+    state = {"bookmarks": {"issues": {"x": "y" * 50_000_000}}}
+    with town() as sandbox:
+        run = run_tap(sandbox, streams=STREAMS, state=state, **SETTINGS).check()
+        expected = truth(sandbox, RECENT).keys()
+    assert warnings(run) == ["The state is beyond reason, it is too long: starting without one"]
+    assert b"yyy" not in run.output
+    assert expected <= run.upserted(RECENT).keys()

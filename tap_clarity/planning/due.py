@@ -9,7 +9,7 @@ from tap_clarity.instants import DAY, Window, floor
 from tap_clarity.planning.windows import cut, days_long, merged, newest, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime, timedelta
 
 
@@ -57,22 +57,28 @@ def slot_of(now: datetime, interval: timedelta) -> datetime:
 
 
 def find_due(
-    scope: Scope, covered: Iterable[Window], head_slot: datetime | None, now: datetime
+    scope: Scope,
+    covered: Iterable[Window],
+    head_slot: datetime | None,
+    now: datetime,
+    building: Collection[Window] = (),
 ) -> Due:
     """Find what has to be asked for.
 
     Args:
         scope: What is to be covered.
-        covered: What is covered already, or will be by the reports being built.
+        covered: What is covered already.
         head_slot: The slot in which the last head was asked for; None if none was.
         now: The present instant.
+        building: What reports are being built for; none of it is asked for again.
     """
     limit = floor(now, scope.step)
     if scope.end is not None:
         limit = min(limit, scope.end)
     # A clock that was ahead may have covered what is still to come.
-    known = merged(Window(window.start, min(window.end, limit)) for window in covered)
-    head = _find_head(scope, known, limit, head_slot, now)
+    known = merged(Window(window.start, min(window.end, limit)) for window in [*covered, *building])
+    wanted = _find_head(scope, known, limit, head_slot, now)
+    head = [window for window in wanted if without(window, building)]
     last = max((window.end for window in [*known, *head]), default=scope.start)
     missing = without(Window(scope.start, last), [*known, *head])
     backfill = [piece for window in missing for piece in cut(window, scope.window_days)]

@@ -24,17 +24,19 @@ class Standing(NamedTuple):
 
     Attributes:
         scope: What it is to cover.
-        covered: What is covered, or will be by the reports being built.
+        covered: What is covered.
         head_slot: The slot in which new data was last asked for.
+        building: What reports are being built for.
     """
 
     scope: Scope
     covered: tuple[Window, ...]
     head_slot: datetime | None
+    building: tuple[Window, ...] = ()
 
     def due(self, now: datetime) -> Due:
         """Find the windows that have to be asked for."""
-        return find_due(self.scope, self.covered, self.head_slot, now)
+        return find_due(self.scope, self.covered, self.head_slot, now, self.building)
 
     def after(self, asked: tuple[Window, ...], due: Due, now: datetime) -> Standing:
         """Give the standing once these windows are asked for."""

@@ -74,8 +74,8 @@ class ReportStream(ReportingStream):
             lookback_days=settings.lookback_days,
             interval=timedelta(hours=settings.report_interval_hours),
         )
-        known = (*bookmark.covered, *(window for _, window in bookmark.building))
-        return Standing(scope, known, bookmark.head_slot)
+        building = tuple(window for _, window in bookmark.building)
+        return Standing(scope, tuple(bookmark.covered), bookmark.head_slot, building)
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         choice = self.choice()

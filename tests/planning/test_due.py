@@ -104,6 +104,17 @@ def test_the_lookback_never_reaches_before_the_start() -> None:
     assert (head, backfill) == (spans("2026-03-08T05:30 to 2026-03-10T09:00"), [])
 
 
+def test_what_is_being_built_is_not_asked_for_again() -> None:
+    """A run was killed when three of its four windows had been asked for."""
+    scope = HOURLY._replace(window_days=1, lookback_days=1)
+    covered = spans("2026-01-01 to 2026-03-07T09:00")
+    building = spans(
+        "2026-03-07 to 2026-03-08", "2026-03-08 to 2026-03-09", "2026-03-09 to 2026-03-10"
+    )
+    found = find_due(scope, covered, at("2026-03-07"), NOW, building)
+    assert found == Due(head=tuple(spans("2026-03-10 to 2026-03-10T09:00")))
+
+
 def test_a_head_longer_than_a_window_is_cut_oldest_first() -> None:
     scope = HOURLY._replace(window_days=7)
     assert due("2026-01-01 to 2026-02-20T09:00", scope=scope)[0] == spans(
