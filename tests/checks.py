@@ -24,17 +24,15 @@ _QUICK = {
 _PYTEST = ["pytest", "--numprocesses=2", "--dist=worksteal"]
 _BROAD = [
     "tests/sandbox/test_world.py",
-    "tests/test_benchmarks.py",
-    "tests/test_crash_sweep.py",
-    "tests/test_faults.py",
-    "tests/test_fortnight.py",
-    "tests/test_meltano.py",
-    "tests/test_outages.py",
-    "tests/test_postgres.py",
-    "tests/test_quirks.py",
-    "tests/test_scale.py",
-    "tests/test_singer_check.py",
     "tests/warehouses",
+    *(
+        f"tests/test_{name}.py"
+        for name in (
+            *("benchmarks", "crash_sweep", "faults", "fortnight", "fuzz_replies", "fuzz_settings"),
+            *("fuzz_times", "hostile", "measurements", "meltano", "outages", "postgres", "quirks"),
+            *("scale", "secrets", "singer_check"),
+        )
+    ),
 ]
 """Many cases of what other tests reach as well, or real programs: measuring them costs much."""
 

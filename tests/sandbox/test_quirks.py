@@ -140,10 +140,10 @@ def _messages(client: Client) -> None:
 
 
 def _statuses(client: Client) -> None:
-    text = client.report("hour", "2026-10-21", "2026-11-20")
+    text = client.report("hour", "2026-11-14", "2026-11-20")
     found = facts_of_csv(text)
     assert "calibrated-provisionally" in {status for _, _, status in found.values()}
-    truth = facts_of_truth(client.sandbox.world.truth("hour", "2026-10-21", "2026-11-20", NOW))
+    truth = facts_of_truth(client.sandbox.world.truth("hour", "2026-11-14", "2026-11-20", NOW))
     assert found.items() <= truth.items()
 
 
