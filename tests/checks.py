@@ -73,7 +73,8 @@ def _tests(pytest_arguments: Sequence[str]) -> list[str]:
     _shown(["coverage", "erase"])
     others = [f"--ignore={path}" for path in _BROAD]
     measured = _shown(["coverage", "run", "-m", *_PYTEST, *others])
-    broad = _shown([*_PYTEST, *_BROAD])
+    # Some of these wait for other programs: there is work for one more than there are cores.
+    broad = _shown([*_PYTEST, "--numprocesses=3", *_BROAD])
     covered = _shown(["coverage", "combine", "--quiet"]) and _shown(["coverage", "report"])
     return [*([] if measured and broad else ["tests"]), *([] if covered else ["coverage"])]
 
