@@ -35,15 +35,15 @@ Texts = tuple[str, ...]
 Look = tuple[object, ...]
 Picker = Callable[[Row], Texts]
 
-ROWS_AT_ONCE = 20
-"""Few enough that their lines stay in the processor's cache until they are written."""
-REMEMBERED = 400
-"""How many times, looks and shapes are kept in mind: flat memory, whatever comes."""
-DEVICES = 10_000
-"""How many devices are kept in mind; rows come hour by hour, so that fewer would be of no use."""
+AT_ONCE = 1 << 17
+"""Characters of lines, few enough to stay in the processor's cache until they are written."""
+MOST_LEARNED = 1 << 23
+"""Bytes, about, of what is kept in mind: flat memory, whatever comes."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
 PLAIN_NUMBER = r"(?a:-?+(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?+)?+"
 _RAW, _VALUE = "\x01raw", "\x01value"
+_OVERHEAD = 60
+"""Bytes that Python needs for a text beside its characters."""
 _STRIDE = 6
 """How many pieces a part becomes."""
 
@@ -140,14 +140,15 @@ def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
     """
     maker = _LineMaker(table, envelope)
     texts: list[str] = []
-    count = 0
+    size = count = 0
     try:
         for text, records in table.each(maker.read):
             texts.append(text)
+            size += len(text)
             count += records
-            if len(texts) == ROWS_AT_ONCE:
+            if size >= AT_ONCE:
                 yield Lines("".join(texts), count)
-                texts, count = [], 0
+                texts, size, count = [], 0, 0
     except UnreadableError:
         yield Lines("".join(texts), count)
         raise
@@ -167,7 +168,10 @@ class _LineMaker:
             + self._header.places("latitude", "longitude")
         )
         self._time = _picker(self._header.places("time", "period_end"))
-        self._metrics = [_Metric(columns, self._header.width) for columns in self._header.metrics]
+        self._memory = _Memory()
+        self._metrics = [
+            _Metric(columns, self._header.width, self._memory) for columns in self._header.metrics
+        ]
         bare = [place for metric in self._metrics for place in metric.bare]
         self._look = _picker([place for metric in self._metrics for place in metric.look])
         self._bare = _picker(bare) if bare else None
@@ -175,9 +179,9 @@ class _LineMaker:
         self._is_complete = all(
             self._header.width not in metric.numbers for metric in self._metrics
         )
-        self._devices: dict[Texts, tuple[str, str]] = {}
-        self._times: dict[Texts, tuple[datetime, str]] = {}
-        self._shapes: dict[Look, Shape] = {}
+        self._devices: dict[Texts, tuple[str, str]] = self._memory.memo()
+        self._times: dict[Texts, tuple[datetime, str]] = self._memory.memo()
+        self._shapes: dict[Look, Shape] = self._memory.memo()
 
     def read(self, row: Row) -> tuple[str, int]:
         """Write a row's records, and count them.
@@ -221,8 +225,9 @@ class _LineMaker:
         shared = json.dumps(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
         device = (measurement.id, f"{self._start}{before}")
-        _remember(self._devices, self._device(row), device, DEVICES)
-        _remember(self._times, self._time(row), (measurement.time, f"{field}{after[:-1]}, "))
+        self._memory.keep(self._devices, self._device(row), device, device)
+        time = (measurement.time, f"{field}{after[:-1]}, ")
+        self._memory.keep(self._times, self._time(row), time, time[1:])
         return self.read(row)
 
     def _measure(self, row: Row) -> Measurement:
@@ -250,14 +255,36 @@ class _LineMaker:
             return None
         arrange = _wide if isinstance(self._layout, WideLayout) else _long
         shape = arrange(parts, absent, self._end)
-        _remember(self._shapes, look, shape)
+        self._memory.keep(self._shapes, look, shape, shape.pieces)
         return shape
+
+
+class _Memory:
+    """What has been learned; when it is too much, all of it is forgotten."""
+
+    def __init__(self) -> None:
+        self._memos: list[dict[Any, Any]] = []
+        self._room = MOST_LEARNED
+
+    def memo(self) -> dict[Any, Any]:
+        self._memos.append({})
+        return self._memos[-1]
+
+    def keep(self, memo: dict[Any, Any], key: Look, value: object, texts: Iterable[str]) -> None:
+        """Keep a value that holds these texts."""
+        size = sum(len(text) + _OVERHEAD for text in (*map(str, key), *texts))
+        self._room -= size
+        if self._room < 0:
+            for each in self._memos:
+                each.clear()
+            self._room = MOST_LEARNED - size
+        memo[key] = value
 
 
 class _Metric:
     """A metric's columns, and what it has been seen to write."""
 
-    def __init__(self, columns: MetricColumns, nowhere: int) -> None:
+    def __init__(self, columns: MetricColumns, nowhere: int, memory: _Memory) -> None:
         places = [nowhere if place is None else place for place in columns[1:]]
         self.numbers = places[:2]
         self.look = [place for place in columns[3:] if isinstance(place, int)]
@@ -266,7 +293,8 @@ class _Metric:
         self._columns = columns
         self._look = _picker(self.look)
         self._signs = _picker(self.bare or [places[2]])
-        self._parts: dict[Texts, Part] = {}
+        self._memory = memory
+        self._parts: dict[Texts, Part] = memory.memo()
 
     def exists(self, cells: Row) -> bool:
         return any(self._signs(cells))
@@ -281,7 +309,7 @@ class _Metric:
         part = self._parts.get(look)
         if part is None:
             part = self._learn(cells, layout)
-            _remember(self._parts, look, part)
+            self._memory.keep(self._parts, look, part, part[:3])
         return part
 
     def _learn(self, cells: Row, layout: Layout) -> Part:
@@ -345,9 +373,3 @@ def _picker(places: list[int]) -> Picker:
     if len(places) == 1:
         return lambda row: (row[places[0]],)
     return itemgetter(*places)
-
-
-def _remember(memory: dict[Any, Any], key: object, value: object, most: int = REMEMBERED) -> None:
-    if len(memory) >= most:
-        memory.clear()
-    memory[key] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from tap_clarity.frequencies import FREQUENCIES
 from tap_clarity.instants import Window
 from tap_clarity.measurements import csv_wide, lines
-from tap_clarity.measurements.csv_wide import Table
+from tap_clarity.measurements.csv_wide import Header, Table
 from tap_clarity.measurements.decode import read_measurements
 from tap_clarity.measurements.lines import Envelope, record_lines, record_message
 from tap_clarity.measurements.model import Expected, UnreadableError
@@ -238,3 +239,29 @@ def test_any_rows_come_out_alike(
     names = header("raw", "status", "value")
     cells = [row("00", *sum(metrics, ()), id_=id_) for id_, metrics in rows]
     assert_same(body_of(names, *cells), layout)
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_what_is_forgotten_is_learned_again(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MOST_LEARNED", 1)
+    cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
+    rows = [row(f"{hour:02}", *cells, id_=id_) for hour in range(3) for id_ in ("D1", "D2")]
+    assert_same(body_of(header("raw", "status", "value"), *rows), layout)
+
+
+def test_statuses_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MOST_LEARNED", 1 << 18)
+    table = Table(
+        Header(header("raw", "status", "value"), EXPECTED),
+        (row("00", *["1", f"{place:0190}", "2"] * 3, id_=f"D{place}") for place in range(3000)),
+        EXPECTED,
+    )
+    tracemalloc.start()
+    try:
+        envelope = Envelope(*record_message("stream", "2026-03-02"), layout_called("long"))
+        written = sum(some.records for some in record_lines(table, envelope))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert written == 9000
+    assert peak < 1 << 21
