@@ -243,7 +243,7 @@ def test_any_rows_come_out_alike(
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
 def test_what_is_forgotten_is_learned_again(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_LEARNED", 1)
+    monkeypatch.setattr(lines, "MOST_LEARNED", 1 << 11)
     cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
     rows = [row(f"{hour:02}", *cells, id_=id_) for hour in range(3) for id_ in ("D1", "D2")]
     assert_same(body_of(header("raw", "status", "value"), *rows), layout)
