@@ -71,6 +71,19 @@ def test_what_drips_is_given_up(
         connect(dripping.url, read_timeout=0.1).ask(CALL, lambda answer: read_json(answer.body))
 
 
+def test_a_length_beyond_reason_is_not_waited_for(connect: Connect, clock: Waits) -> None:
+    def announce(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, [OK, b"Content-Length: 10000000000\r\n\r\n"])
+        time.sleep(1)
+
+    with (
+        host(announce) as large,
+        pytest.raises(UnavailableError, match="beyond reason: more than 8,388,608 bytes"),
+    ):
+        connect(large.url, read_timeout=0.2).ask(CALL, lambda answer: read_json(answer.body))
+    assert not clock.pauses
+
+
 def test_a_server_may_think_as_long_as_the_timeout_allows(connect: Connect, clock: Waits) -> None:
     def think(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.7)
