@@ -6,6 +6,7 @@ What is sent stands in the table of tests/hostile.py.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,17 @@ def test_an_attack_is_refused_by_name_and_nothing_is_lost(
 
 
 BY_ID = ("recent_measurements", "node_measurements")
+
+
+def test_without_its_limit_a_long_line_is_seen_to_fill_the_memory(
+    sandbox: Sandbox, usual: float
+) -> None:
+    unlimited = {"tap_clarity.measurements.csv_wide.LONGEST_ROW": 1e15}
+    long = next(attack for attack, _ in cases() if attack.name == "a line of 100 MB")
+    _, outcome = attacked(sandbox, replace(long, limits={**long.limits, **unlimited}), FILE)
+    assert outcome.peak > usual + MOST_MEMORY
+
+
 IDS = ["../../v1/open", "a?b#c d", "a%2e%2e", "a/b", "é"]
 QUOTED = ["..%2F..%2Fv1%2Fopen", "a%3Fb%23c%20d", "a%252e%252e", "a%2Fb", "%C3%A9"]
 
