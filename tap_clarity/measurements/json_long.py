@@ -36,9 +36,9 @@ FIELDS = {"datasourceId", "time", "startOfPeriod", "endOfPeriod", "sourceId", "s
 
 
 # No honest reply comes near these; a hostile one must not fill the memory.
-MOST_TIMES = 500_000
-"""Datasources times instants: five days of 280 sensors' samples, and the cache holds one."""
-MOST_APART = 1 << 24
+MOST_TIMES = 400_000
+"""Datasources times instants: a day of 1,100 sensors' samples, and the cache holds no more."""
+MOST_APART = 1 << 23
 """Characters of the objects that wait for others of their datasource and time."""
 
 
