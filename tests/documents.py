@@ -1,13 +1,15 @@
 """The tables of README.md and docs, and the lists of meltano.yml, made from the code and its tests.
 
 `python -m tests.documents` rewrites them, with `--check` it only says what has drifted. Each stands
-between two lines with "NAME: begin" and "NAME: end".
+between two lines with "NAME: begin" and "NAME: end". The Hub's definition is made as a whole.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import tomllib
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 # For an extra of the SDK that the tap does not install.
 NOT_FOR_MELTANO = {"faker_config"}
+HUB = "docs/hub/extractors/tap-clarity/tap-clarity.yml"
+REPOSITORY = "https://github.com/tap-clarity/tap-clarity"
 
 
 def settings_table() -> str:
@@ -50,18 +54,37 @@ def streams_table() -> str:
 
 
 def meltano_settings() -> str:
-    tap()  # the first tap made adds the SDK's own settings to the schema
-    properties = TapClarity.config_jsonschema["properties"]
-    chosen = {name: spec for name, spec in properties.items() if name not in NOT_FOR_MELTANO}
-    return _yaml({"settings": [_meltano_setting(name, spec) for name, spec in chosen.items()]})
+    return _yaml({"settings": _meltano_settings()})
 
 
 def meltano_select() -> str:
-    rules = [
-        f"{stream.name}.*" if stream.selected_by_default else f"!{stream.name}.*"
-        for stream in streams()
-    ]
-    return _yaml({"select": rules})
+    return _yaml({"select": _meltano_select()})
+
+
+def hub_definition() -> str:
+    """Write the Hub's definition of the plugin, in the order that the Hub's linter wants."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    (local,) = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))["plugins"]["extractors"]
+    same = ("name", "namespace", "label", "description", "executable", "settings_group_validation")
+    definition = {name: local[name] for name in same} | {
+        "variant": "tap-clarity",
+        "repo": REPOSITORY,
+        "pip_url": f"git+{REPOSITORY}.git",
+        "docs": f"{REPOSITORY}#readme",
+        "domain_url": "https://www.clarity.io",
+        "logo_url": "/assets/logos/extractors/clarity.png",
+        "keywords": ["air quality", "api", "clarity", "environment", "meltano_sdk", "sensors"],
+        "maintenance_status": "beta",
+        "quality": "silver",
+        "capabilities": sorted(each.value for each in TapClarity.capabilities),
+        "supported_python_versions": [
+            each.rpartition(" ")[2] for each in project["classifiers"] if " :: Python :: " in each
+        ],
+        "settings": sorted(_meltano_settings(), key=itemgetter("name")),
+        "select": _meltano_select(),
+    }
+    return yaml.safe_dump(definition, allow_unicode=True, width=96)
 
 
 def fates_table() -> str:
@@ -88,6 +111,10 @@ PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
 )
 
 
+WHOLE: dict[str, Callable[[], str]] = {HUB: hub_definition}
+FILES = [*dict.fromkeys(file for file, _, _ in PARTS), *WHOLE]
+
+
 def tap() -> TapClarity:
     """A tap without a configuration, as for `--discover`."""
     return TapClarity(config={}, parse_env_config=False, validate_config=False)
@@ -98,6 +125,8 @@ def streams() -> list[ClarityStream]:
 
 
 def renewed(file: str, text: str) -> str:
+    if file in WHOLE:
+        return WHOLE[file]()
     for name, make in ((name, make) for path, name, make in PARTS if path == file):
         text = _replace(text, name, make())
     return text
@@ -105,7 +134,7 @@ def renewed(file: str, text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     drifted = []
-    for file in dict.fromkeys(file for file, _, _ in PARTS):
+    for file in FILES:
         path = ROOT / file
         text = path.read_text(encoding="utf-8")
         new = renewed(file, text)
@@ -168,6 +197,20 @@ def _default(name: str, spec: dict[str, Any]) -> str:
         return ""
     value = spec["default"]
     return str(value).lower() if isinstance(value, bool) else f"`{value}`"
+
+
+def _meltano_settings() -> list[dict[str, Any]]:
+    tap()  # the first tap made adds the SDK's own settings to the schema
+    properties = TapClarity.config_jsonschema["properties"]
+    chosen = {name: spec for name, spec in properties.items() if name not in NOT_FOR_MELTANO}
+    return [_meltano_setting(name, spec) for name, spec in chosen.items()]
+
+
+def _meltano_select() -> list[str]:
+    return [
+        f"{stream.name}.*" if stream.selected_by_default else f"!{stream.name}.*"
+        for stream in streams()
+    ]
 
 
 def _meltano_setting(name: str, spec: dict[str, Any]) -> dict[str, Any]:

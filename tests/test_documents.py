@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ import pytest
 import yaml
 
 from tap_clarity.settings import SCHEMA
+from tap_clarity.tap import TapClarity
 from tests import documents
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted({file for file, _, _ in documents.PARTS})
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def extractor() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", documents.FILES)
 def test_generated_parts_are_up_to_date(file: str) -> None:
     text = (ROOT / file).read_text()
     assert documents.renewed(file, text) == text, "run: python -m tests.documents"
@@ -45,9 +47,10 @@ def test_generated_parts_are_up_to_date(file: str) -> None:
 def test_the_check_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "docs").mkdir()
-    for file in FILES:
+    for file in documents.FILES:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text((ROOT / file).read_text().replace("api_key", "apikey"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     monkeypatch.setattr(documents, "ROOT", tmp_path)
     assert documents.main(["--check"]) == 1
     assert "python -m tests.documents" in capsys.readouterr().out
@@ -58,6 +61,30 @@ def test_the_check_says_what_to_do(
 def test_a_missing_marker_is_an_error() -> None:
     with pytest.raises(LookupError, match="settings: begin"):
         documents.renewed("README.md", "nothing here")
+
+
+def test_about_leaves_nothing_out(about: dict[str, Any]) -> None:
+    assert about["description"] == TapClarity.__doc__
+    assert about["version"] == version("tap-clarity")
+    assert about["sdk_version"] == version("singer-sdk")
+    assert "3.14" in about["supported_python_versions"]
+    assert about["settings"]["required"] == SCHEMA["required"]
+    for name, setting in about["settings"]["properties"].items():
+        assert {"title", "description", "type"} <= setting.keys(), name
+    secret = {name for name, told in about["settings"]["properties"].items() if told.get("secret")}
+    assert secret == {"api_key"}
+
+
+def test_about_is_also_for_people() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tap_clarity", "--about", "--format=markdown"],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    for name, setting in SCHEMA["properties"].items():
+        assert f"| {name} | {name in SCHEMA['required']} |" in told
+        assert setting["description"] in told
 
 
 def test_meltano_knows_every_setting(about: dict[str, Any], extractor: dict[str, Any]) -> None:
