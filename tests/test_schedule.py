@@ -46,6 +46,7 @@ REPORTS = "/v2/report-requests"
 STATE = "state/clarity/prod%3Atap-clarity-to-target-jsonl%3Aharbour/state.json"
 
 
+PAGES = sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "hub").glob("*.md"))
 MELTANOS = log_lines.quotes("scheduling.md")[-4:]
 """Lines of Meltano and its SDK: a load says them."""
 
@@ -176,6 +177,18 @@ def test_the_page_names_the_exit_statuses_that_the_tests_see() -> None:
     statuses = {status for status, *_ in rows("scheduling.md", "What the exit status means")}
     seen = {status for *_, status in outcome_rows()}
     assert statuses == seen | {str(status) for status in STATUS.values()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)(.+?)\)", page.read_text("utf-8")):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", target.read_text("utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+            assert anchor in slugs, link
 
 
 @pytest.mark.parametrize("page", ["recovery.md", "scheduling.md"])
