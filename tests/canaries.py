@@ -175,7 +175,8 @@ def _text_of(file: Path) -> str:
 
 def _told_apart(output: str) -> tuple[list[str], list[str]]:
     """Part the STATE lines from the others."""
-    states, others = [], []
+    states: list[str] = []
+    others: list[str] = []
     for line in output.splitlines():
         (states if line.startswith('{"type":"STATE"') else others).append(line)
     return states, others

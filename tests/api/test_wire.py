@@ -66,9 +66,10 @@ def test_what_drips_is_given_up(
     drip = itertools.chain([start], itertools.repeat(rest))
     with (
         host(lambda handler: send(handler, drip, pause=0.005)) as dripping,
-        pytest.raises(UnavailableError, match="GET /x: the reply comes too slowly"),
+        # On a busy machine a pause may be as long as the timeout.
+        pytest.raises(UnavailableError, match=r"GET /x: (the reply comes too slowly|no answer)"),
     ):
-        connect(dripping.url, read_timeout=0.1).ask(CALL, lambda answer: read_json(answer.body))
+        connect(dripping.url, read_timeout=0.2).ask(CALL, lambda answer: read_json(answer.body))
 
 
 def test_a_length_beyond_reason_is_not_waited_for(connect: Connect, clock: Waits) -> None:
