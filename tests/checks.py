@@ -29,8 +29,8 @@ _BROAD = [
         f"tests/test_{name}.py"
         for name in (
             *("benchmarks", "crash_sweep", "faults", "fortnight", "fuzz_replies", "fuzz_settings"),
-            *("fuzz_times", "hostile", "measurements", "meltano", "outages", "postgres", "quirks"),
-            *("scale", "secrets", "singer_check"),
+            *("fuzz_times", "hostile", "hub", "measurements", "meltano", "migrating", "outages"),
+            *("postgres", "quirks", "scale", "schedule", "secrets", "singer_check"),
         )
     ),
 ]
