@@ -138,7 +138,10 @@ class TapClarity(Tap):
         if not isinstance(bookmarks, dict):
             self.logger.warning("The state is not a Singer state: starting without one")
             return
-        for stream in self.streams.keys() & bookmarks.keys():
+        known = self.streams.keys() & bookmarks.keys()
+        if bookmarks and not known:
+            self.logger.warning("The state is another tap's: starting without one")
+        for stream in known:
             bookmark = bookmarks[stream]
             if isinstance(bookmark, dict):
                 own = {key: bookmark[key] for key in STATE_KEYS & bookmark.keys()}

@@ -64,6 +64,7 @@ NO_STATES: list[tuple[Json, str]] = [
     ({"nodes": {}}, "The state is not a Singer state: starting without one"),
     ({"singer_state": 5}, "The state is not a Singer state: starting without one"),
     ({"bookmarks": {"metrics": 5}}, "The state of metrics is unusable: starting afresh"),
+    ({"bookmarks": {"gone": [1]}}, "The state is another tap's: starting without one"),
 ]
 QUIET_STATES: list[Json] = [
     None,
@@ -71,7 +72,6 @@ QUIET_STATES: list[Json] = [
     {"bookmarks": {}},
     {"singer_state": {}},
     {"bookmarks": {"metrics": None, "gone": {"some": "thing"}}, "currently_syncing": None},
-    {"bookmarks": {"gone": [1]}},
     {"bookmarks": {"metrics": {"partitions": None, "progress_markers": None}}},
     {"bookmarks": {"metrics": {"partitions": [5, {"context": {"a": 1}}]}}},
     {"bookmarks": {"metrics": {"progress_markers": 5, "replication_key": 5}}},

@@ -154,7 +154,7 @@ ODD: dict[str, tuple[Change, list[str]]] = {
     ),
     "another tap's": (
         lambda: {"bookmarks": {"issues": {"starting_replication_value": "2026-03-01T00:00:00Z"}}},
-        [],
+        ["The state is another tap's: starting without one"],
     ),
     "a token of another kind": (lambda: changed(**{RECENT: {"continuation_token": "abc"}}), []),
 }
