@@ -35,8 +35,8 @@ Texts = tuple[str, ...]
 Look = tuple[object, ...]
 Picker = Callable[[Row], Texts]
 
-AT_ONCE = 1 << 17
-"""Characters of lines, few enough to stay in the processor's cache until they are written."""
+ROWS_AT_ONCE = 20
+"""Few enough that their lines stay in the processor's cache until they are written."""
 MOST_LEARNED = 1 << 23
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
@@ -140,15 +140,15 @@ def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
     """
     maker = _LineMaker(table, envelope)
     texts: list[str] = []
-    size = count = 0
+    rows = count = 0
     try:
-        for text, records in table.each(maker.read):
-            texts.append(text)
-            size += len(text)
+        for pieces, records in table.each(maker.read):
+            texts += pieces
+            rows += 1
             count += records
-            if size >= AT_ONCE:
+            if rows == ROWS_AT_ONCE:
                 yield Lines("".join(texts), count)
-                texts, size, count = [], 0, 0
+                texts, rows, count = [], 0, 0
     except UnreadableError:
         yield Lines("".join(texts), count)
         raise
@@ -183,8 +183,8 @@ class _LineMaker:
         self._times: dict[Texts, tuple[datetime, str]] = self._memory.memo()
         self._shapes: dict[Look, Shape] = self._memory.memo()
 
-    def read(self, row: Row) -> tuple[str, int]:
-        """Write a row's records, and count them.
+    def read(self, row: Row) -> tuple[list[str], int]:
+        """Write a row's records, in pieces that hold until the next row, and count them.
 
         Raises:
             ValueError: If the row is not what was asked for.
@@ -214,12 +214,14 @@ class _LineMaker:
         pieces[shape.heads] = [f"{device[1]}{time[1]}"] * shape.records
         pieces[shape.raws] = texts[0::2]
         pieces[shape.values] = texts[1::2]
-        return "".join(pieces), shape.records
+        return pieces, shape.records
 
-    def _slowly(self, row: Row) -> tuple[str, int]:
-        return self._write(self._measure(row))
+    def _slowly(self, row: Row) -> tuple[list[str], int]:
+        records = self._layout.records([self._measure(row)])
+        lines = [f"{self._start}{json.dumps(record)}{self._end}" for record in records]
+        return lines, len(lines)
 
-    def _meet(self, row: Row) -> tuple[str, int]:
+    def _meet(self, row: Row) -> tuple[list[str], int]:
         """Learn the row's device and time from the slow path."""
         measurement = read_row(row, self._header, self._expected)
         shared = json.dumps(self._layout.shared_fields(measurement))
@@ -235,11 +237,6 @@ class _LineMaker:
         if self._expected.window:
             self._order.prove(measurement.time, measurement.id)
         return measurement
-
-    def _write(self, measurement: Measurement) -> tuple[str, int]:
-        records = [json.dumps(record) for record in self._layout.records([measurement])]
-        lines = (f"{self._start}{record}{self._end}" for record in records)
-        return "".join(lines), len(records)
 
     def _new_shape(self, look: Look, cells: Row) -> Shape | None:
         """Put together the shape of a look; None if the row has to go the slow path."""
