@@ -40,7 +40,8 @@ ROWS_AT_ONCE = 20
 MOST_LEARNED = 1 << 23
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
 # Empty, or a number that JSON takes as it stands and a double holds to the last digit.
-PLAIN_NUMBER = r"(?a:-?+(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?+)?+"
+# No group is possessive: Python 3.11 before 3.11.5 lets `5.` pass then.
+PLAIN_NUMBER = r"(?a:-?(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?)?"
 _RAW, _VALUE = "\x01raw", "\x01value"
 _OVERHEAD = 60
 """Bytes that Python needs for a text beside its characters."""
@@ -360,7 +361,7 @@ def _right_numbers(there: int, absent: int) -> Callable[[str], object]:
     """Match so many numbers and so many empty cells, with commas between; a cell may hold one."""
     if not there:
         return re.compile(rf",{{{max(absent - 1, 0)}}}").fullmatch
-    return re.compile(rf"{PLAIN_NUMBER}(?:,{PLAIN_NUMBER}){{{there - 1}}}+,{{{absent}}}").fullmatch
+    return re.compile(rf"{PLAIN_NUMBER}(?:,{PLAIN_NUMBER}){{{there - 1}}},{{{absent}}}").fullmatch
 
 
 def _picker(places: list[int]) -> Picker:
