@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "proofs.md"
 MARKS = r"(?s)(<!-- {name}: begin .*?-->\n).*?(<!-- {name}: end -->)"
-EXAMPLES = 10_000
+EXAMPLES = 1_000
 
 
 class Promise(NamedTuple):
