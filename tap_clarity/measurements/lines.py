@@ -39,9 +39,9 @@ ROWS_AT_ONCE = 20
 """Few enough that their lines stay in the processor's cache until they are written."""
 MOST_LEARNED = 1 << 23
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
-# Empty, or a number that JSON takes as it stands and a double holds to the last digit.
-# No group is possessive: Python 3.11 before 3.11.5 lets `5.` pass then.
-PLAIN_NUMBER = r"(?a:-?(?:[1-9]\d{0,6}+|0)(?:\.\d{1,8}+)?)?"
+# Empty, or a number that JSON takes as it stands and a double holds to the last of its 15 digits.
+# Without groups it is faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
+PLAIN_NUMBER = r"(?a:-?(?!0\d|\.)\d{0,7}+\.?\d{0,8}+(?<![.-]))"
 _RAW, _VALUE = "\x01raw", "\x01value"
 _OVERHEAD = 60
 """Bytes that Python needs for a text beside its characters."""
