@@ -54,7 +54,7 @@ SETTINGS: dict[str, Any] = {
     "end_date": END,
     "metric_select": f"only {METRIC}",
 }
-SHORT = 0.3
+SHORT = 0.5
 """Seconds after which a stalled call is given up here; the setting counts whole seconds."""
 BOTH = pytest.mark.parametrize(
     ("fault", "call"),
