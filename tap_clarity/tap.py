@@ -138,13 +138,13 @@ class TapClarity(Tap):
         if not isinstance(bookmarks, dict):
             self.logger.warning("The state is not a Singer state: starting without one")
             return
-        known = self.streams.keys() & bookmarks.keys()
+        known = [stream for stream in self.streams if stream in bookmarks]
         if bookmarks and not known:
             self.logger.warning("The state is another tap's: starting without one")
         for stream in known:
             bookmark = bookmarks[stream]
             if isinstance(bookmark, dict):
-                own = {key: bookmark[key] for key in STATE_KEYS & bookmark.keys()}
+                own = {key: value for key, value in bookmark.items() if key in STATE_KEYS}
                 super().load_state({"bookmarks": {stream: own}})
             elif bookmark is not None:
                 self.logger.warning("The state of %s is unusable: starting afresh", stream)

@@ -260,6 +260,17 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
     Raises:
         ValueError: If it is not what was asked for.
     """
+    measurement = read_without_readings(row, header, expected)
+    readings = [read_reading(row, columns) for columns in header.metrics]
+    return measurement._replace(readings=readings)
+
+
+def read_without_readings(row: list[str], header: Header, expected: Expected) -> Measurement:
+    """Read what a row says of where and when, as `read_row` does, and nothing of what was measured.
+
+    Raises:
+        ValueError: If it is not what was asked for.
+    """
     if len(row) != header.width:
         raise UnreadableError(f"{len(row)} cells where the header has {header.width}")
     id_ = read_word(header.cell(row, "id"))
@@ -279,7 +290,7 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
         period_end=_period_end(header.cell(row, "period_end"), time, expected),
         latitude=_number(header.cell(row, "latitude"), "latitude"),
         longitude=_number(header.cell(row, "longitude"), "longitude"),
-        readings=[read_reading(row, columns) for columns in header.metrics],
+        readings=[],
     )
 
 

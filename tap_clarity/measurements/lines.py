@@ -18,7 +18,12 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_clarity.measurements.csv_wide import Order, read_reading, read_row
+from tap_clarity.measurements.csv_wide import (
+    Order,
+    read_reading,
+    read_row,
+    read_without_readings,
+)
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.measurements.records import OTHER_METRICS, WideLayout
 
@@ -39,9 +44,10 @@ ROWS_AT_ONCE = 20
 """Few enough that their lines stay in the processor's cache until they are written."""
 MOST_LEARNED = 1 << 23
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
-# Empty, or a number that JSON takes as it stands and a double holds to the last of its 15 digits.
-# Without groups it is faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
-PLAIN_NUMBER = r"(?a:-?(?!0\d|\.)\d{0,7}+\.?\d{0,8}+(?<![.-]))"
+# A number that JSON takes as it stands and a double holds to the last of its 15 digits; or nothing.
+# Without groups they are faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
+PLAIN_NUMBER = r"(?a:-?(?!0\d)\d{1,7}+\.?\d{0,8}+(?<!\.))"
+PLAIN_OR_EMPTY = r"(?a:-?(?!0\d|\.)\d{0,7}+\.?\d{0,8}+(?<![.-]))"
 _RAW, _VALUE = "\x01raw", "\x01value"
 _OVERHEAD = 60
 """Bytes that Python needs for a text beside its characters."""
@@ -106,7 +112,8 @@ class Shape(NamedTuple):
         records: How many the pieces make.
         numbers: Picks the numbers out of a row, raw and value in turn, then those that are not to
             be there.
-        are_right: Matches all of them, with commas between, if JSON writes them so.
+        are_there: Matches all of them, with commas between, if JSON writes them so.
+        are_right: The same where some are missing. Most rows miss none, and `are_there` is faster.
     """
 
     pieces: list[str]
@@ -116,6 +123,7 @@ class Shape(NamedTuple):
     gaps: int
     records: int
     numbers: Picker
+    are_there: Callable[[str], object]
     are_right: Callable[[str], object]
 
 
@@ -171,7 +179,8 @@ class _LineMaker:
         self._time = _picker(self._header.places("time", "period_end"))
         self._memory = _Memory()
         self._metrics = [
-            _Metric(columns, self._header.width, self._memory) for columns in self._header.metrics
+            _Metric(columns, self._header.width, self._layout, self._memory)
+            for columns in self._header.metrics
         ]
         bare = [place for metric in self._metrics for place in metric.bare]
         self._look = _picker([place for metric in self._metrics for place in metric.look])
@@ -204,13 +213,13 @@ class _LineMaker:
         if shape is None:
             return self._slowly(row)
         numbers = shape.numbers(cells)
-        if not shape.are_right(",".join(numbers)):
-            return self._slowly(row)
+        texts: Sequence[str] = numbers[: shape.gaps]
+        if not shape.are_there(proof := ",".join(numbers)):
+            if not shape.are_right(proof):
+                return self._slowly(row)
+            texts = [text or "null" for text in texts]
         if self._expected.window:
             self._order.prove(time[0], device[0])
-        texts: Sequence[str] = numbers[: shape.gaps]
-        if "" in texts:
-            texts = [text or "null" for text in texts]
         pieces = shape.pieces
         pieces[shape.heads] = [f"{device[1]}{time[1]}"] * shape.records
         pieces[shape.raws] = texts[0::2]
@@ -224,7 +233,7 @@ class _LineMaker:
 
     def _meet(self, row: Row) -> tuple[list[str], int]:
         """Learn the row's device and time from the slow path."""
-        measurement = read_row(row, self._header, self._expected)
+        measurement = read_without_readings(row, self._header, self._expected)
         shared = json.dumps(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
         device = (measurement.id, f"{self._start}{before}")
@@ -246,7 +255,7 @@ class _LineMaker:
         try:
             for metric in self._metrics:
                 if metric.exists(cells):
-                    parts.append(metric.part(cells, self._layout))
+                    parts.append(metric.part(cells))
                 else:
                     absent += metric.numbers
         except ValueError:  # which the slow path words
@@ -282,13 +291,16 @@ class _Memory:
 class _Metric:
     """A metric's columns, and what it has been seen to write."""
 
-    def __init__(self, columns: MetricColumns, nowhere: int, memory: _Memory) -> None:
+    def __init__(
+        self, columns: MetricColumns, nowhere: int, layout: Layout, memory: _Memory
+    ) -> None:
         places = [nowhere if place is None else place for place in columns[1:]]
         self.numbers = places[:2]
         self.look = [place for place in columns[3:] if isinstance(place, int)]
         # Where it shows whether there is a measurement: without statuses, the numbers say so.
         self.bare = [] if columns.status is not None else self.numbers
         self._columns = columns
+        self._layout = layout
         self._look = _picker(self.look)
         self._signs = _picker(self.bare or [places[2]])
         self._memory = memory
@@ -297,7 +309,7 @@ class _Metric:
     def exists(self, cells: Row) -> bool:
         return any(self._signs(cells))
 
-    def part(self, cells: Row, layout: Layout) -> Part:
+    def part(self, cells: Row) -> Part:
         """Give what it writes for the look that it has in this row.
 
         Raises:
@@ -306,15 +318,15 @@ class _Metric:
         look = self._look(cells)
         part = self._parts.get(look)
         if part is None:
-            part = self._learn(cells, layout)
+            part = self._learn(cells)
             self._memory.keep(self._parts, look, part, part[:3])
         return part
 
-    def _learn(self, cells: Row, layout: Layout) -> Part:
+    def _learn(self, cells: Row) -> Part:
         """Let the slow path write two marks, and see what stands around them."""
         reading = read_reading(cells, self._columns._replace(raw=None, value=None))
         marked = reading._replace(raw=_RAW, value=_VALUE)  # type: ignore[arg-type]
-        fields = layout.fields(marked)
+        fields = self._layout.fields(marked)
         text = json.dumps(fields.get(OTHER_METRICS, fields))[1:-1]
         start, rest = text.split(json.dumps(_RAW))
         middle, end = rest.split(json.dumps(_VALUE))
@@ -353,15 +365,16 @@ def _shape(pieces: list[str], heads: slice, parts: list[Part], absent: list[int]
         gaps=len(places),
         records=len(pieces[heads]),
         numbers=_picker([*places, *absent]),
-        are_right=_right_numbers(len(places), len(absent)),
+        are_there=_matching(PLAIN_NUMBER, len(places), len(absent)),
+        are_right=_matching(PLAIN_OR_EMPTY, len(places), len(absent)),
     )
 
 
-def _right_numbers(there: int, absent: int) -> Callable[[str], object]:
+def _matching(number: str, there: int, absent: int) -> Callable[[str], object]:
     """Match so many numbers and so many empty cells, with commas between; a cell may hold one."""
     if not there:
         return re.compile(rf",{{{max(absent - 1, 0)}}}").fullmatch
-    return re.compile(rf"{PLAIN_NUMBER}(?:,{PLAIN_NUMBER}){{{there - 1}}},{{{absent}}}").fullmatch
+    return re.compile(rf"{number}(?:,{number}){{{there - 1}}},{{{absent}}}").fullmatch
 
 
 def _picker(places: list[int]) -> Picker:

@@ -152,7 +152,8 @@ def test_numbers_are_numbers_on_the_fast_path() -> None:
 
 
 def test_a_known_look_never_goes_the_slow_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Mock(wraps=csv_wide.read_row)
+    learn, read = Mock(wraps=csv_wide.read_without_readings), Mock(wraps=csv_wide.read_row)
+    monkeypatch.setattr(lines, "read_without_readings", learn)
     monkeypatch.setattr(lines, "read_row", read)
     cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
     body = body_of(
@@ -161,7 +162,8 @@ def test_a_known_look_never_goes_the_slow_path(monkeypatch: pytest.MonkeyPatch) 
     )
     records, _ = quickly(body, "long", EXPECTED)
     assert len(records) == 12
-    assert read.call_count == 4  # three devices, and one new time
+    assert learn.call_count == 4  # three devices, and one new time
+    assert read.call_count == 0
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
