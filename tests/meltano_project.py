@@ -156,13 +156,8 @@ class Project:
         return state
 
     def tables(self) -> dict[str, list[Record]]:
-        """Read DuckDB's file: all tables, all columns but those that the loader adds."""
-        import duckdb  # noqa: PLC0415 - there is none for every Python
-
-        path = self.root / "output" / "sandbox" / "warehouse.duckdb"
-        with closing(duckdb.connect(str(path), read_only=True)) as database:
-            names = database.sql("SELECT table_name FROM duckdb_tables()").fetchall()
-            return {name: _rows(database, name) for (name,) in names}
+        """Read all tables of DuckDB's file."""
+        return duckdb_tables(self.root / "output" / "sandbox" / "warehouse.duckdb")
 
 
 def made_once(
@@ -177,6 +172,15 @@ def made_once(
             make(root)
             root.with_suffix(".made").touch()
     return root
+
+
+def duckdb_tables(path: Path) -> dict[str, list[Record]]:
+    """Read DuckDB's file: all tables, all columns but those that the loader adds."""
+    import duckdb  # noqa: PLC0415 - there is none for every Python
+
+    with closing(duckdb.connect(str(path), read_only=True)) as database:
+        names = database.sql("SELECT table_name FROM duckdb_tables()").fetchall()
+        return {name: _rows(database, name) for (name,) in names}
 
 
 def town() -> Sandbox:
