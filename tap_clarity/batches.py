@@ -115,15 +115,21 @@ def _parquet(records: bytes, properties: Mapping[str, Any], compression: str | N
         for kind in schema["type"]
         if kind in kinds
     ]
-    table = json.read_json(
-        pa.BufferReader(records),
-        json.ReadOptions(use_threads=False, block_size=len(records)),
-        json.ParseOptions(explicit_schema=pa.schema(known)),
-        # Arrow's own pools keep for themselves what was once needed.
-        memory_pool=pa.system_memory_pool(),
-    )
     out = io.BytesIO()
-    parquet.write_table(table, out, compression="gzip" if compression == "gzip" else "snappy")
+    try:
+        table = json.read_json(
+            pa.BufferReader(records),
+            json.ReadOptions(use_threads=False, block_size=len(records)),
+            json.ParseOptions(explicit_schema=pa.schema(known)),
+            # Arrow's own pools keep for themselves what was once needed.
+            memory_pool=pa.system_memory_pool(),
+        )
+        parquet.write_table(table, out, compression="gzip" if compression == "gzip" else "snappy")
+    except pa.ArrowException as error:
+        raise OutputLost(
+            f"records do not fit into Parquet: {one_line(str(error))}; "
+            "set batch_config.encoding.format to jsonl"
+        ) from error
     return out.getvalue()
 
 

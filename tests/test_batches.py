@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from pyarrow import parquet
 from tap_clarity import batches
 from tap_clarity.batches import MOST_RECORDS, BatchFiles
 from tap_clarity.measurements.lines import Lines
+from tap_clarity.writer import OutputLost
 from tests.conftest import NOW
 from tests.tapping import TapRun, catalog_of, run_tap
 
@@ -260,6 +262,20 @@ def test_files_are_cut_at_the_contracts_size(tmp_path: Path) -> None:
     read_back = [read(path_of(message.manifest[0])) for message in announced]
     assert [len(file) for file in read_back] == [MOST_RECORDS, MOST_RECORDS, 5]
     assert [record["n"] for file in read_back for record in file] == [*numbers]
+
+
+def test_records_that_are_no_table_end_the_run_with_a_line(tmp_path: Path) -> None:
+    """An inner field that is now a number, now a text: none was ever seen."""
+    announced: list[SDKBatchMessage] = []
+    files = BatchFiles(batch_config(tmp_path, "parquet"), "stream", {}, announced.append)
+    files.add(Lines('{"other": {"raw": 1}}\n{"other": {"raw": "one"}}\n', 2))
+    with pytest.raises(OutputLost) as caught:
+        files.finish()
+    assert re.fullmatch(
+        r"records do not fit into Parquet: [^\n]+; set batch_config\.encoding\.format to jsonl",
+        str(caught.value),
+    )
+    assert announced == []
 
 
 def test_long_records_make_smaller_files(tmp_path: Path) -> None:
