@@ -163,7 +163,7 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table:
         UnreadableError: If the header is not that of measurements.
     """
     bounded = _Bounded(content)
-    lines = io.TextIOWrapper(bounded, encoding="utf-8-sig", newline="")  # type: ignore[type-var]
+    lines = io.TextIOWrapper(bounded, encoding="utf-8-sig", newline="\n")  # type: ignore[type-var]
     rows = _rows(lines)
     try:
         names = [name.strip() for name in next(rows, ())]
@@ -200,10 +200,10 @@ def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
     """Cut lines into cells; simple ones at once, which is the same and much faster."""
     longest = csv.field_size_limit()
     for line in lines:
-        if '"' in line or "\0" in line or len(line) > longest:
+        text = line.rstrip("\r\n")
+        if '"' in text or "\0" in text or "\r" in text or len(text) > longest:
             yield next(csv.reader(_within_reason(line, lines), strict=True))
         else:
-            text = line.rstrip("\r\n")
             yield text.split(",") if text else []
 
 

@@ -48,6 +48,7 @@ MOST_LEARNED = 1 << 23
 # Without groups they are faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
 PLAIN_NUMBER = r"(?a:-?(?!0\d)\d{1,7}+\.?\d{0,8}+(?<!\.))"
 PLAIN_OR_EMPTY = r"(?a:-?(?!0\d|\.)\d{0,7}+\.?\d{0,8}+(?<![.-]))"
+_json = json.JSONEncoder(separators=(",", ":")).encode
 _RAW, _VALUE = "\x01raw", "\x01value"
 _OVERHEAD = 60
 """Bytes that Python needs for a text beside its characters."""
@@ -130,14 +131,14 @@ class Shape(NamedTuple):
 def record_message(stream: str, time_extracted: str) -> tuple[str, str]:
     """Write what stands before and behind a record in its RECORD message."""
     return (
-        f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":',
-        f',"time_extracted":{json.dumps(time_extracted)}}}\n',
+        f'{{"type":"RECORD","stream":{_json(stream)},"record":',
+        f',"time_extracted":{_json(time_extracted)}}}\n',
     )
 
 
 def lines_slowly(records: Iterable[Record]) -> Iterator[Lines]:
     """Write records that have come the slow path, alone on their lines."""
-    return (Lines(f"{json.dumps(record)}\n", 1) for record in records)
+    return (Lines(f"{_json(record)}\n", 1) for record in records)
 
 
 def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
@@ -228,17 +229,17 @@ class _LineMaker:
 
     def _slowly(self, row: Row) -> tuple[list[str], int]:
         records = self._layout.records([self._measure(row)])
-        lines = [f"{self._start}{json.dumps(record)}{self._end}" for record in records]
+        lines = [f"{self._start}{_json(record)}{self._end}" for record in records]
         return lines, len(lines)
 
     def _meet(self, row: Row) -> tuple[list[str], int]:
         """Learn the row's device and time from the slow path."""
         measurement = read_without_readings(row, self._header, self._expected)
-        shared = json.dumps(self._layout.shared_fields(measurement))
+        shared = _json(self._layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
         device = (measurement.id, f"{self._start}{before}")
         self._memory.keep(self._devices, self._device(row), device, device)
-        time = (measurement.time, f"{field}{after[:-1]}, ")
+        time = (measurement.time, f"{field}{after[:-1]},")
         self._memory.keep(self._times, self._time(row), time, time[1:])
         return self.read(row)
 
@@ -327,9 +328,9 @@ class _Metric:
         reading = read_reading(cells, self._columns._replace(raw=None, value=None))
         marked = reading._replace(raw=_RAW, value=_VALUE)  # type: ignore[arg-type]
         fields = self._layout.fields(marked)
-        text = json.dumps(fields.get(OTHER_METRICS, fields))[1:-1]
-        start, rest = text.split(json.dumps(_RAW))
-        middle, end = rest.split(json.dumps(_VALUE))
+        text = _json(fields.get(OTHER_METRICS, fields))[1:-1]
+        start, rest = text.split(_json(_RAW))
+        middle, end = rest.split(_json(_VALUE))
         return Part(start, middle, end, OTHER_METRICS in fields, self.numbers)
 
 
@@ -345,12 +346,12 @@ def _wide(parts: list[Part], absent: list[int], end: str) -> Shape:
     others = [part for part in parts if part.is_other]
     pieces = [""]
     for part in known:
-        pieces += (part.start, "", part.middle, "", part.end, ", ")
-    opening = f'"{OTHER_METRICS}": {{'
+        pieces += (part.start, "", part.middle, "", part.end, ",")
+    opening = f'"{OTHER_METRICS}":{{'
     for part in others:
         pieces += (f"{opening}{part.start}", "", part.middle, "", part.end, "")
-        opening = ", "
-    pieces.append(f"}}}}{end}" if others else f'"{OTHER_METRICS}": null}}{end}')
+        opening = ","
+    pieces.append(f"}}}}{end}" if others else f'"{OTHER_METRICS}":null}}{end}')
     return _shape(pieces, slice(0, 1), [*known, *others], absent)
 
 

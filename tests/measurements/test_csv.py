@@ -210,6 +210,11 @@ def test_line_ends_and_blank_lines_make_no_difference(line_end: str, *, last: bo
     assert [found.readings[0].raw for found in read(content.encode(), REPORT)] == [1, 2]
 
 
+def test_a_carriage_return_alone_ends_no_row() -> None:
+    content = f"{RAW}\nDAAAA0001,2026-03-10T05:00Z,1\rDBBBB0002,2026-03-10T05:00Z,2\n"
+    assert refusal(content.encode()).startswith("row 2: new-line character")
+
+
 def test_quoted_commas_quotes_newlines_and_all_letters_are_kept() -> None:
     id_, status = 'Zürich, "北京"\nD1', "a\r\nb, ''c''"
     content = csv_of(
