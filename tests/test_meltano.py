@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -26,13 +24,13 @@ from tests.meltano_project import (
     town,
 )
 from tests.tapping import calls
+from tests.warehouses import truth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tap_clarity.sandbox import Sandbox
-    from tests.tapping import Record
 
 pytestmark = pytest.mark.skipif(
     not find_spec("meltano") or not find_spec("duckdb"),
@@ -80,24 +78,6 @@ def project(loaded: Project, tmp_path: Path) -> Project:
     return loaded.copy(tmp_path / "project")
 
 
-def dictionary() -> Iterable[Record]:
-    table = resources.files("tap_clarity.measurements") / "metrics.csv"
-    with table.open(encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            calibrated = json.loads(row["cloud_calibrated"] or "null")
-            known = {name: value or None for name, value in row.items()}
-            yield known | {"cloud_calibrated": calibrated}
-
-
-def metadata(sandbox: Sandbox, stream: str, columns: Iterable[str]) -> Iterable[Record]:
-    """Tell a resource with the columns of its table; what has none is kept beside."""
-    known = dict.fromkeys(columns)
-    for told in sandbox.world.resource(stream, sandbox.clock.now()):
-        beside = {name: value for name, value in told.items() if name not in known}
-        fitting = {name: value for name, value in told.items() if name in known}
-        yield known | fitting | {"additional_fields": beside or None}
-
-
 def test_the_first_load_holds_the_truth_row_for_row(loaded: Project, sandbox: Sandbox) -> None:
     tables = loaded.tables()
     (tap,) = yaml.safe_load(MELTANO_YML.read_text())["plugins"]["extractors"]
@@ -106,9 +86,9 @@ def test_the_first_load_holds_the_truth_row_for_row(loaded: Project, sandbox: Sa
     check_same(tables.pop("recent_measurements"), recent.values())
     report = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
     check_same(tables.pop("datasource_measurements"), report.values())
-    check_same(tables.pop("metrics"), dictionary())
+    check_same(tables.pop("metrics"), truth.dictionary())
     for name, rows in tables.items():
-        check_same(rows, metadata(sandbox, name, rows[0]))
+        check_same(rows, truth.resource(sandbox, name))
 
 
 def test_a_good_run_raises_no_alarm(loaded: Project, sandbox: Sandbox) -> None:
@@ -134,7 +114,7 @@ def test_an_hour_later_it_asks_once_for_what_is_new(project: Project, sandbox: S
     for name in ("datasource_measurements", "metrics"):
         check_same(after.pop(name), before[name])
     for name, rows in after.items():
-        check_same(rows, metadata(sandbox, name, rows[0]))
+        check_same(rows, truth.resource(sandbox, name))
 
 
 def test_the_next_day_it_reads_the_last_days_again(project: Project, sandbox: Sandbox) -> None:

@@ -15,7 +15,7 @@ from tests.tapping import expected_records
 from tests.warehouses.schemas import columns, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from tap_clarity.sandbox import Sandbox
     from tests.tapping import Key, Record
@@ -62,23 +62,38 @@ def hourly_wide(sandbox: Sandbox) -> list[Record]:
     return _widened(expected_records(truth, qc_flags=True).values(), wide)
 
 
+def dictionary() -> list[Record]:
+    """Tell the table `metrics`."""
+    table = resources.files("tap_clarity.measurements") / "metrics.csv"
+    with table.open(encoding="utf-8") as lines:
+        rows = [
+            {name: value or None for name, value in row.items()} for row in csv.DictReader(lines)
+        ]
+    return [
+        row | {"cloud_calibrated": json.loads(row["cloud_calibrated"] or "null")} for row in rows
+    ]
+
+
+def resource(sandbox: Sandbox, stream: str) -> list[Record]:
+    """Tell the table of metadata; what has no column is kept beside."""
+    known = dict.fromkeys(columns(stream))
+    return [_fitted(told, known) for told in sandbox.world.resource(stream, sandbox.clock.now())]
+
+
 def in_utc(value: str | None) -> str | None:
     """Write a time of a warehouse as the tap writes it."""
     return None if value is None else format_instant(datetime.fromisoformat(value))
 
 
 def _resources(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
-    tables: dict[str, dict[Key, Record]] = {"metrics": dict(_dictionary())}
-    for stream in RESOURCES:
-        known = dict.fromkeys(columns(stream))
-        told = sandbox.world.resource(stream, sandbox.clock.now())
-        rows = [_fitted(record, known) for record in told]
-        tables[stream] = {tuple(row[key] for key in keys(stream)): row for row in rows}
-    return tables
+    tables = {"metrics": dictionary()} | {stream: resource(sandbox, stream) for stream in RESOURCES}
+    return {
+        stream: {tuple(row[key] for key in keys(stream)): row for row in rows}
+        for stream, rows in tables.items()
+    }
 
 
 def _fitted(told: Record, known: Record) -> Record:
-    """Make a row of a record; what has no column is kept beside."""
     beside = {name: value for name, value in told.items() if name not in known}
     fitting = {name: value for name, value in told.items() if name in known}
     return known | fitting | {"additional_fields": beside or None}
@@ -97,15 +112,6 @@ def _measurements(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
         "node_measurements": expected_records(nodes, "node_id", qc_flags=True),
         "reference_site_measurements": expected_records(sites, "reference_site_id", qc_flags=True),
     }
-
-
-def _dictionary() -> Iterator[tuple[Key, Record]]:
-    table = resources.files("tap_clarity.measurements") / "metrics.csv"
-    with table.open(encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            calibrated = json.loads(row["cloud_calibrated"] or "null")
-            known = {name: value or None for name, value in row.items()}
-            yield (row["metric"],), known | {"cloud_calibrated": calibrated}
 
 
 def _widened(records: Iterable[Record], wide: Iterable[str]) -> list[Record]:
