@@ -1,0 +1,34 @@
+with
+    ranked as (
+        select
+            *,
+            row_number() over (
+                partition by org, datasource_id, output_frequency, metric
+                order by time desc
+            ) as age
+        from {{ ref("clarity_measurements") }}
+    )
+
+select
+    org,
+    datasource_id,
+    name,
+    group_name,
+    source_id,
+    source_type,
+    output_frequency,
+    metric,
+    quantity,
+    unit,
+    time,
+    period_end,
+    latitude,
+    longitude,
+    raw,
+    value,
+    status,
+    qc_assessment,
+    qc_flags,
+    stream
+from ranked
+where age = 1

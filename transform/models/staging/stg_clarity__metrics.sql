@@ -1,0 +1,2 @@
+select metric, quantity, unit, averaging_period, index_standard
+from {{ source("clarity", "metrics") }}
