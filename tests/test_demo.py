@@ -355,6 +355,7 @@ class TestTour:
         database.close()
         monkeypatch.setattr(tour, "ROOT", tmp_path)
         monkeypatch.setattr(tour, "_DATABASE", tmp_path / "output.duckdb")
+        monkeypatch.setattr(tour, "_PAGE", tmp_path / "page.html")
         monkeypatch.setattr(tour, "_LOG", tmp_path / "meltano.log")
         for name in ("meltano.yml", "pyproject.toml"):
             (tmp_path / name).touch()
@@ -381,8 +382,9 @@ class TestTour:
             "meltano",
             "meltano",
             "clarity-sandbox",
+            "clarity-page",
         ]
-        assert "--full-refresh" in load.commands[-1]
+        assert "--full-refresh" in load.commands[-2]
         said = capsys.readouterr().out
         assert "first load" in said
         assert "Run the same command again" in said
@@ -393,11 +395,23 @@ class TestTour:
         tour.main()
         capsys.readouterr()
         assert tour.main() == 0
-        assert len(load.commands) == 4
-        assert "--full-refresh" not in load.commands[-1]
+        assert len(load.commands) == 6
+        assert "--full-refresh" not in load.commands[-2]
         said = capsys.readouterr().out
         assert "incremental" in said
         assert "+0" in said
+
+    def test_it_draws_a_page_of_what_was_loaded_and_says_where_it_is(
+        self,
+        tour: ModuleType,
+        load: Recorder,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        tour.main()
+        database, page = tmp_path / "output.duckdb", tmp_path / "page.html"
+        assert load.commands[-1] == ["clarity-page", str(database), str(page)]
+        assert f"Look at it: open {page} in a browser." in capsys.readouterr().out.splitlines()
 
     @pytest.mark.parametrize(
         ("error", "status"), [(steps.StepError("no"), 1), (KeyboardInterrupt(), 130)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _HOME = ROOT / "output" / "sandbox"
 _DATABASE = _HOME / "warehouse.duckdb"
+_PAGE = _HOME / "page.html"
 _LOG = _HOME / "meltano.log"
 _MELTANO: Final[list[str | Path]] = [BIN / "meltano", "--environment=sandbox"]
 _PLUGINS = ("tap-clarity", "target-duckdb")
@@ -35,6 +36,12 @@ def main() -> int:
         _install_plugins()
         before, began = _sizes(), datetime.now(UTC)
         _load()
+        step(
+            "Drawing a page to look at",
+            [BIN / "clarity-page", _DATABASE, _PAGE],
+            _LOG,
+            _environment(),
+        )
         _report(before, began)
     except StepError as error:
         print(error, file=sys.stderr)
@@ -98,7 +105,8 @@ def _report(before: dict[str, int], began: datetime) -> None:
         print(summary.describe_latest(summary.latest_pm25(database)))
         found = summary.completeness(database, Sandbox().world, began)
     print(f"\n{summary.describe_completeness(found)}")
-    print(f"\nThe database is {shown(_DATABASE)}. Meltano's own words are in {shown(_LOG)}.")
+    print(f"\nLook at it: open {shown(_PAGE)} in a browser.")
+    print(f"The database is {shown(_DATABASE)}. Meltano's own words are in {shown(_LOG)}.")
     if not before:
         print("Run the same command again: it asks only for what is new.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import plotly.graph_objects as go
@@ -38,10 +39,11 @@ def series(
     start, end = (_millis(each, seconds) for each in whole)
     figure = go.Figure(layout=_layout(height=380))
     if len(labels) >= _FEWEST_FOR_SPREAD:
-        _add_spread(figure, spread, whole)
-    _add_line(figure, [], "", "station", 2, "solid")
-    _add_marks(figure, _SENSED, "circle-open")
-    _add_marks(figure, _INVALID, "x")
+        _add_spread(figure, spread, whole, seconds)
+    _add_line(figure, [], "", "station", "solid")
+    _add_marks(figure, "", "circle", "station", 3)
+    _add_marks(figure, _SENSED, "circle-open", "mark", 6)
+    _add_marks(figure, _INVALID, "x", "mark", 6)
     figure.update_traces(x0=start, dx=seconds * 1000)
     figure.update_xaxes(type="date", tickformat="%-d %b\n%Y", range=[start, end])
     figure.update_yaxes(title="µg/m³", rangemode="tozero", fixedrange=True)
@@ -50,48 +52,66 @@ def series(
     return {"figure": figure.to_dict(), "stations": _of_stations(means, whole, seconds, labels)}
 
 
-def _add_spread(figure: go.Figure, spread: Sequence[Spread], whole: Span) -> None:
-    low, median, high = (
-        _dense({each.period: each[column] for each in spread}, whole) for column in (1, 2, 3)
-    )
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    fill = {"fill": "tonexty", "fillcolor": "var(--band)", "name": "middle 80 % of stations"}
-    figure.add_scatter(y=low, showlegend=False, **edge)
-    figure.add_scatter(y=high, **fill, **edge)
-    _add_line(figure, median, "median of stations", "median", 1.5, "dot")
+def _add_spread(figure: go.Figure, spread: Sequence[Spread], whole: Span, seconds: int) -> None:
+    x, y = _outline(spread, seconds)
+    figure.add_scatter(
+        x=x, y=y, mode="lines", line={"width": 0}, hoverinfo="skip",
+        fill="toself", fillcolor="var(--band)", name="middle 80 % of stations",
+    )  # fmt: skip
+    median = _dense({each.period: each.median for each in spread}, whole)
+    _add_line(figure, median, "median of stations", "median", "dot")
 
 
-def _add_line(  # noqa: PLR0913, PLR0917 - what a line is
-    figure: go.Figure, y: list[float | None], name: str, colour: str, width: float, dash: str
-) -> None:
-    line = {"color": f"var(--{colour})", "width": width, "dash": dash}
+def _outline(spread: Sequence[Spread], seconds: int) -> tuple[list[Any], list[Any]]:
+    """Along the upper edge, back along the lower: between two lines plotly fills holes, too."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    for _, run in groupby(enumerate(spread), lambda item: item[1].period - item[0]):
+        there = [each for _, each in run]
+        back = there[::-1]
+        x += [*(_millis(each.period, seconds) for each in (*there, *back)), None]
+        y += [*(_rounded(e.high) for e in there), *(_rounded(e.low) for e in back), None]
+    return x, y
+
+
+def _add_line(figure: go.Figure, y: list[float | None], name: str, colour: str, dash: str) -> None:
+    line = {"color": f"var(--{colour})", "width": 1.5, "dash": dash}
     figure.add_scatter(y=y, mode="lines", name=name, line=line, hovertemplate="%{y:.1f}")
 
 
-def _add_marks(figure: go.Figure, name: str, symbol: str) -> None:
-    marker = {"symbol": symbol, "size": 6, "color": "var(--mark)"}
-    figure.add_scatter(y=[], mode="markers", name=name, marker=marker, hovertemplate="%{y:.1f}")
+def _add_marks(figure: go.Figure, name: str, symbol: str, colour: str, size: int) -> None:
+    marker = {"symbol": symbol, "size": size, "color": f"var(--{colour})"}
+    figure.add_scatter(
+        y=[], mode="markers", name=name, marker=marker, showlegend=bool(name),
+        hovertemplate="%{y:.1f}" if name else None, hoverinfo=None if name else "skip",
+    )  # fmt: skip
 
 
 def _of_stations(
     means: Iterable[Mean], whole: Span, seconds: int, labels: Mapping[str, str]
 ) -> list[Json]:
-    """What page.js puts into the last three traces, where each mean stands in one of them."""
+    """What page.js puts into the last four traces: each mean is calibrated, sensed or invalid."""
     of: dict[str, list[Mean]] = defaultdict(list)
     for mean in means:
         of[mean.id].append(mean)
     return [
-        {
-            "label": label,
-            "value": _dense({each.period: each.value for each in of[id_]}, whole),
-            "raw": _sparse(((e.period, e.raw) for e in of[id_] if e.value is None), seconds),
-            "invalid": _sparse(
-                ((e.period, e.invalid) for e in of[id_] if e.value is None and e.raw is None),
-                seconds,
-            ),
-        }
-        for id_, label in labels.items()
+        {"label": label, **_of_station(of[id_], whole, seconds)} for id_, label in labels.items()
     ]
+
+
+def _of_station(means: Sequence[Mean], whole: Span, seconds: int) -> Json:
+    value = {each.period: each.value for each in means if each.value is not None}
+    raw = {each.period: each.raw for each in means if each.value is None}
+    # A line does not show a value between two holes.
+    lone = {at: value[at] for at in value if at - 1 not in value and at + 1 not in value}
+    return {
+        "value": _dense(value, whole),
+        "lone": _sparse(lone, seconds),
+        "raw": _sparse(raw, seconds),
+        "invalid": _sparse(
+            {e.period: e.invalid for e in means if e.value is None and e.raw is None}, seconds
+        ),
+    }
 
 
 def calendar(coverage: Coverage, labels: Mapping[str, str], seconds: int) -> Json:
@@ -115,7 +135,7 @@ def calendar(coverage: Coverage, labels: Mapping[str, str], seconds: int) -> Jso
 
 
 def _add_cells(figure: go.Figure, cells: Sequence[Sequence[Cell]], days: range, noun: str) -> None:
-    has_room = len(cells) < _MANY_ROWS and len(days) <= _MANY_DAYS
+    numbers = shows_numbers(len(cells), len(days))
     figure.add_heatmap(
         x=[f"{words.moment(day, 86_400):%Y-%m-%d}" for day in days],
         z=[[level(cell) for cell in row] for row in cells],
@@ -125,12 +145,17 @@ def _add_cells(figure: go.Figure, cells: Sequence[Sequence[Cell]], days: range, 
         showscale=False,
         xgap=1 if len(days) <= 2 * _MANY_DAYS else 0,
         ygap=1,
-        text=[[_missing(cell) for cell in row] for row in cells] if has_room else None,
-        texttemplate="%{text}" if has_room else None,
+        text=[[_missing(cell) for cell in row] for row in cells] if numbers else None,
+        texttemplate="%{text}" if numbers else None,
         # page.js knows how to write the station's name.
         hovertemplate="%{customdata[0]}<br>%{x|%a %-d %b %Y}<br>%{customdata[1]} of "
         f"%{{customdata[2]}} {noun}s<extra></extra>",
     )
+
+
+def shows_numbers(rows: int, days: int) -> bool:
+    """Whether there is room for figures in the calendar's cells."""
+    return rows < _MANY_ROWS and days <= _MANY_DAYS
 
 
 def level(cell: Cell) -> int | None:
@@ -162,9 +187,9 @@ def _dense(of: Mapping[int, float | None], whole: Span) -> list[float | None]:
     return [_rounded(of.get(period)) for period in range(whole.start, whole.end)]
 
 
-def _sparse(pairs: Iterable[tuple[int, float | None]], seconds: int) -> list[list[Any]]:
-    there = [(_millis(at, seconds), _rounded(number)) for at, number in pairs if number is not None]
-    return [[at for at, _ in there], [number for _, number in there]]
+def _sparse(of: Mapping[int, float | None], seconds: int) -> list[list[Any]]:
+    there = {_millis(at, seconds): _rounded(each) for at, each in of.items() if each is not None}
+    return [list(there.keys()), list(there.values())]
 
 
 def _rounded(number: float | None) -> float | None:

@@ -29,15 +29,15 @@
   function drawSeries({ series }, n) {
     const { data, layout } = coloured(series.figure);
     const station = series.stations[find("pick", n).value];
-    const [value, raw, invalid] = data.slice(-3);
+    const [value, lone, raw, invalid] = data.slice(-4);
     if (station) {
       Object.assign(value, { y: station.value, name: short(station.label, narrow.matches ? 24 : 60) });
-      for (const [trace, [x, y]] of [[raw, station.raw], [invalid, station.invalid]]) {
+      for (const [trace, [x, y]] of [[lone, station.lone], [raw, station.raw], [invalid, station.invalid]]) {
         Object.assign(trace, { x, y, visible: x.length > 0 });
       }
     }
     if (narrow.matches) layout.dragmode = false; // a finger scrolls
-    const shown = station ? data : data.slice(0, -3);
+    const shown = station ? data : data.slice(0, -4);
     Plotly.react(find("series", n), shown, layout, config);
   }
 
@@ -61,7 +61,7 @@
     const pick = find("pick", n);
     const { stations, figure } = section.series;
     stations.forEach(({ label }, at) => pick.add(new Option(label, at)));
-    if (figure.data.length > 3) pick.add(new Option("none, all stations only", -1), 0);
+    if (figure.data.length > 4) pick.add(new Option("none, all stations only", -1), 0);
     pick.value = 0;
     pick.addEventListener("change", () => drawSeries(section, n));
   });

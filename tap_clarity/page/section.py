@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_clarity.page import charts, words
-from tap_clarity.page.completeness import Coverage, Gap
+from tap_clarity.page.completeness import Coverage, Gap, days_of
 from tap_clarity.page.questions import shown_metrics
 from tap_clarity.page.stations import Station, describe, label_all, metrics_there
 
@@ -98,6 +98,11 @@ class Section:
             if others
             else ""
         )
+
+    @property
+    def shows_numbers(self) -> bool:
+        days = days_of(self.coverage.whole, 86_400 // self.network.period)
+        return charts.shows_numbers(len(self.coverage.spans) + 1, len(days))
 
     def _sentence(self, gap: Gap) -> tuple[str, str, str]:
         seconds = self.network.period
