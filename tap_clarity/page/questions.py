@@ -18,7 +18,7 @@ SHOWN: Final = ("PM2.5", "PM10", "NO2", "O3", "ambient temperature", "ambient re
 _OWN_PERIOD: Final = ("individual", "1-hour mean", "24-hour mean")
 # DuckDB refuses parameters that a query does not use.
 _NOTHING: Final = """
-    SELECT '' AS datasource_id, '' AS metric, TIMESTAMP '1970-01-01' AS at,
+    SELECT '' AS datasource_id, '' AS metric, TIMESTAMP '1970-01-01' AS moment,
         0.0 AS raw, 0.0 AS value, false AS invalid
     WHERE false AND $org = $frequency
 """
@@ -116,7 +116,7 @@ def _unite(database: DuckDBPyConnection, network: Network) -> None:
         CREATE OR REPLACE TEMP TABLE measured AS
         WITH settled AS ({settled}), recent AS ({recent})
         FROM settled UNION ALL
-        (FROM recent ANTI JOIN settled USING (datasource_id, metric, at))
+        (FROM recent ANTI JOIN settled USING (datasource_id, metric, moment))
         """,
         _of(network),
     )
@@ -139,7 +139,7 @@ def _wide(table: Table, metric: Metric) -> str:
 
 def _select(table: Table, metric: str, stem: str, condition: str) -> str:
     return f"""
-        SELECT datasource_id, {metric} AS metric, CAST(time AS TIMESTAMP) AS at,
+        SELECT datasource_id, {metric} AS metric, CAST(time AS TIMESTAMP) AS moment,
             {table.column(f"{stem}raw", "DOUBLE")} AS raw,
             {table.column(f"{stem}value", "DOUBLE")} AS value,
             {table.column(f"{stem}qc_assessment", "VARCHAR")} IS NOT DISTINCT FROM 'invalid'
@@ -201,8 +201,8 @@ def _places(database: DuckDBPyConnection, network: Network) -> dict[str, tuple[f
 def _latest(database: DuckDBPyConnection) -> list[Latest]:
     rows = database.execute(
         """
-        SELECT datasource_id, metric, max(at),
-            arg_max(struct_pack(value, raw, invalid), at)
+        SELECT datasource_id, metric, max(moment),
+            arg_max(struct_pack(value, raw, invalid), moment)
         FROM measured WHERE coalesce(value, raw) IS NOT NULL
         GROUP BY ALL ORDER BY ALL
         """
@@ -232,7 +232,7 @@ def _means(database: DuckDBPyConnection, network: Network) -> list[Mean]:
     database.execute(
         """
         CREATE OR REPLACE TEMP TABLE means AS
-        SELECT datasource_id, epoch_ms(at) // $step AS period,
+        SELECT datasource_id, epoch_ms(moment) // $step AS period,
             favg(value) FILTER (NOT invalid) AS value,
             favg(raw) FILTER (NOT invalid) AS raw,
             favg(coalesce(value, raw)) FILTER (invalid) AS invalid
