@@ -21,7 +21,7 @@ select
     days.day,
     days.hours_expected,
     days.hours_there,
-    cast(days.hours_there as {{ dbt.type_float() }}) / days.hours_expected as share,
+    1.0 * days.hours_there / days.hours_expected as share,
     days.hours_all_lack
 from days
 inner join

@@ -28,7 +28,6 @@ select
     value,
     status,
     qc_assessment,
-    qc_flags,
     stream
 from ranked
 where age = 1

@@ -47,7 +47,6 @@ select
     ranked.value,
     ranked.status,
     ranked.qc_assessment,
-    ranked.qc_flags,
     ranked.stream
 from ranked
 left join

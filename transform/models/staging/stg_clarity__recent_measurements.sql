@@ -12,6 +12,5 @@ select
     raw,
     value,
     status,
-    qc_assessment,
-    qc_flags
+    qc_assessment
 from {{ source("clarity", "recent_measurements") }}
