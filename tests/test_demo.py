@@ -230,7 +230,7 @@ class TestStart:
 
 
 needs_duckdb = pytest.mark.skipif(
-    not importlib.util.find_spec("duckdb"), reason="its DuckDB has no wheels for this Python"
+    not importlib.util.find_spec("duckdb"), reason="there is no DuckDB for this Python"
 )
 
 
@@ -341,6 +341,9 @@ class TestSummary:
 
 
 @needs_duckdb
+@pytest.mark.skipif(
+    not importlib.util.find_spec("meltano"), reason="Meltano is not installed for this Python"
+)
 class TestTour:
     """The second half, with a load that only puts a ready database in its place."""
 

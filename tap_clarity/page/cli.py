@@ -45,7 +45,7 @@ def _made_from(file: Path, page: Path, now: datetime) -> str:
         if error.name not in _NEEDED:
             raise
         raise PageError(
-            f"{error.name} is not installed: pip install 'tap-clarity[page]' brings it."
+            f"{error.name} is not installed: install the extra tap-clarity[page]."
         ) from error
     return read(file, now)
 
