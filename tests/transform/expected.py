@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -128,7 +128,9 @@ class Expected:
     def expected_hours(self) -> list[Record]:
         return [
             {
-                **{"org": row["org"], "datasource_id": id_, "time": format_instant(time)},
+                "org": row["org"],
+                "datasource_id": id_,
+                "time": format_instant(time),
                 "is_there": time in self._there[id_],
                 "datasources_expected": self._expected_at(time),
                 "all_lack": self._all_lack(time),

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.sandbox import Sandbox
 from tests.conftest import NOW
-from tests.meltano_project import CACHE, FIRST_RUN, REPORT_TAKES, SINCE, START, hourly
+from tests.meltano_project import CACHE, FIRST_RUN, REPORT_TAKES, START, hourly
 from tests.tapping import run_tap
 from tests.warehouses import truth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.tapping import Key, Record, TapRun
 
+SINCE = f"{START:%Y-%m-%d}"
 REPORTED = FIRST_RUN + timedelta(hours=18)
 LAST = REPORTED + timedelta(hours=24)
 # Half-open. The first datasource lacks the one, all lack the other.
@@ -25,12 +26,29 @@ SHARED_HOLE = "2026-03-09T06:00:00.000Z", "2026-03-09T11:00:00.000Z"
 
 
 class Town(NamedTuple):
-    """The tap's output, and the rows that it makes."""
+    """The tap's messages, and the rows that they make."""
 
-    output: bytes
+    messages: list[Record]
     recent: dict[Key, Record]
     report: dict[Key, Record]
     datasources: list[Record]
+
+    @property
+    def output(self) -> bytes:
+        return b"".join(json.dumps(each).encode() + b"\n" for each in self.messages)
+
+    def only(self, *metrics: str) -> Town:
+        """Leave out all measurements of other metrics."""
+
+        def kept(row: Record) -> bool:
+            return "time" not in row or row["metric"] in metrics
+
+        return Town(
+            [each for each in self.messages if kept(each.get("record", {}))],
+            {key: row for key, row in self.recent.items() if kept(row)},
+            {key: row for key, row in self.report.items() if kept(row)},
+            self.datasources,
+        )
 
 
 def three_days() -> Town:
@@ -40,20 +58,22 @@ def three_days() -> Town:
     """
     with Sandbox(seed=1, datasources=6, now=NOW, frozen=True) as sandbox:
         recent = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
-        runs = [run_tap(sandbox, streams=["recent_measurements"], **SINCE)]
+        runs = [run_tap(sandbox, streams=["recent_measurements"], start_date=SINCE)]
         sandbox.clock.set(REPORTED)
         report = hourly(sandbox, START, REPORTED, REPORTED + REPORT_TAKES)
-        runs += [run_tap(sandbox, streams=["datasource_measurements"], **SINCE)]
+        runs += [run_tap(sandbox, streams=["datasource_measurements"], start_date=SINCE)]
         sandbox.clock.set(LAST)
         recent |= hourly(sandbox, LAST - CACHE, LAST, LAST)
         datasources = truth.resource(sandbox, "datasources")
         streams = ["datasources", "metrics", "recent_measurements"]
-        runs += [run_tap(sandbox, streams=streams, **SINCE)]
+        runs += [run_tap(sandbox, streams=streams, start_date=SINCE)]
     first = min(row["datasource_id"] for row in recent.values())
-    tables = (
-        {key: row for key, row in rows.items() if _kept(row, first)} for rows in (recent, report)
+    return Town(
+        [*_without_holes(runs, first)],
+        {key: row for key, row in recent.items() if _kept(row, first)},
+        {key: row for key, row in report.items() if _kept(row, first)},
+        datasources,
     )
-    return Town(_without_holes(runs, first), *tables, datasources)
 
 
 def _kept(row: Record, first: str) -> bool:
@@ -63,7 +83,6 @@ def _kept(row: Record, first: str) -> bool:
     return not own and not SHARED_HOLE[0] <= row["time"] < SHARED_HOLE[1]
 
 
-def _without_holes(runs: Iterable[TapRun], first: str) -> bytes:
+def _without_holes(runs: Iterable[TapRun], first: str) -> Iterator[Record]:
     messages = (message for run in runs for message in run.check().messages)
-    kept = (each for each in messages if _kept(each.get("record", {}), first))
-    return b"".join(json.dumps(each).encode() + b"\n" for each in kept)
+    return (each for each in messages if _kept(each.get("record", {}), first))
