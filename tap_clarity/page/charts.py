@@ -24,6 +24,11 @@ EVERYONE: Final = "Any station"
 _FEWEST_FOR_SPREAD: Final = 3
 _SENSED: Final = "not calibrated yet: as sensed"
 _INVALID: Final = "judged invalid"
+_TICKS: Final = [
+    {"dtickrange": [None, 86_399_999], "value": "%H:%M\n%-d %b"},
+    {"dtickrange": [86_400_000, None], "value": "%-d %b\n%Y"},
+]
+_MOST_TICKS: Final = 6
 _MANY_DAYS, _MANY_ROWS = 45, 60
 _TALL, _FLAT = 24, 13
 
@@ -45,7 +50,7 @@ def series(
     _add_marks(figure, _SENSED, "circle-open", "mark", 6)
     _add_marks(figure, _INVALID, "x", "mark", 6)
     figure.update_traces(x0=start, dx=seconds * 1000)
-    figure.update_xaxes(type="date", tickformat="%-d %b\n%Y", range=[start, end])
+    figure.update_xaxes(type="date", tickformatstops=_TICKS, range=[start, end])
     figure.update_yaxes(title="µg/m³", rangemode="tozero", fixedrange=True)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
     figure.update_layout(hovermode="x unified", legend=legend)
@@ -82,7 +87,7 @@ def _add_line(figure: go.Figure, y: list[float | None], name: str, colour: str, 
 def _add_marks(figure: go.Figure, name: str, symbol: str, colour: str, size: int) -> None:
     marker = {"symbol": symbol, "size": size, "color": f"var(--{colour})"}
     figure.add_scatter(
-        y=[], mode="markers", name=name, marker=marker, showlegend=bool(name),
+        y=[], mode="markers", name=name, marker=marker, showlegend=bool(name), cliponaxis=False,
         hovertemplate="%{y:.1f}" if name else None, hoverinfo=None if name else "skip",
     )  # fmt: skip
 
@@ -125,9 +130,11 @@ def calendar(coverage: Coverage, labels: Mapping[str, str], seconds: int) -> Jso
     height = 70 + len(rows) * (_TALL if len(rows) < _MANY_ROWS else _FLAT)
     figure = go.Figure(layout=_layout(height))
     _add_cells(figure, cells, days, "day" if per_day == 1 else "hour")
+    dates = [_date(day) for day in days]
     figure.update_xaxes(
-        type="date", side="top", tickformat="%-d %b", showgrid=False, fixedrange=True
-    )
+        type="date", side="top", showgrid=False, fixedrange=True,
+        tickvals=dates[:: -(-len(dates) // _MOST_TICKS)], tickformat="%-d %b", tickangle=0,
+    )  # fmt: skip
     figure.update_yaxes(
         autorange="reversed", showgrid=False, fixedrange=True, tickvals=list(range(len(rows)))
     )
@@ -137,7 +144,7 @@ def calendar(coverage: Coverage, labels: Mapping[str, str], seconds: int) -> Jso
 def _add_cells(figure: go.Figure, cells: Sequence[Sequence[Cell]], days: range, noun: str) -> None:
     numbers = shows_numbers(len(cells), len(days))
     figure.add_heatmap(
-        x=[f"{words.moment(day, 86_400):%Y-%m-%d}" for day in days],
+        x=[_date(day) for day in days],
         z=[[level(cell) for cell in row] for row in cells],
         zmin=-0.5,
         zmax=len(LEVELS) - 0.5,
@@ -167,6 +174,10 @@ def level(cell: Cell) -> int | None:
         (number for number, least in enumerate((1, 0.75, 0.5)) if part >= least),
         3 if cell.there else 4,
     )
+
+
+def _date(day: int) -> str:
+    return f"{words.moment(day, 86_400):%Y-%m-%d}"
 
 
 def _missing(cell: Cell) -> str:
@@ -204,7 +215,7 @@ def _layout(height: int) -> Json:
     axis = {"gridcolor": "var(--grid)", "linecolor": "var(--grid)", "zeroline": False}
     return {
         "height": height,
-        "margin": {"l": 48, "r": 8, "t": 30, "b": 40},
+        "margin": {"l": 48, "r": 24, "t": 30, "b": 40},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": "var(--ink)"},

@@ -47,6 +47,7 @@
     layout.yaxis.ticktext = calendar.rows.map((row, at) => (at === 0 && calendar.rows.length > 1 ? `<b>${short(row, most)}</b>` : short(row, most)));
     layout.yaxis.automargin = true;
     Object.assign(layout.margin, { l: 10, b: 8 });
+    if (narrow.matches) layout.xaxis.tickvals = layout.xaxis.tickvals.filter((_, at) => at % 2 === 0);
     const cells = calendar.cells.map((row, at) => row.map((cell) => [plain(calendar.rows[at]), ...cell]));
     Object.assign(data[0], { customdata: cells, ...(narrow.matches && { texttemplate: "" }) });
     Plotly.react(find("calendar", n), data, layout, config);
