@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import AirflowFailException
 
 
 def main() -> None:
@@ -35,7 +36,18 @@ def told(folder: str) -> dict[str, Any]:
             "execution_timeout": load.execution_timeout.total_seconds(),
         }
         found["shards"] = load.expand_input.value
+        found["without password"] = without_password(load)
     return found
+
+
+def without_password(load: Any) -> str:  # noqa: ANN401
+    """Tell what a task says whose Connection, one of the environment's, has no password."""
+    task = load.operator_class(task_id="a", connection="clarity_empty", bash_command="true")
+    try:
+        task.get_env({})
+    except AirflowFailException as error:
+        return str(error)
+    return ""
 
 
 if __name__ == "__main__":

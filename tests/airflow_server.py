@@ -107,10 +107,10 @@ class Airflow:
             return False
         return True
 
-    def connect(self, connection: str, host: str, password: str) -> None:
+    def connect(self, name: str, password: str) -> None:
         """Make a Connection."""
-        more = {"conn_type": "generic", "host": host, "password": password}
-        self.api("POST", "/connections", {"connection_id": connection, **more})
+        about = {"connection_id": name, "conn_type": "generic", "password": password}
+        self.api("POST", "/connections", about)
 
     def run(self) -> str:
         """Begin a run, and give its id."""
@@ -141,6 +141,11 @@ class Airflow:
         """Stop a task as a person does, by calling it failed."""
         path = f"{_DAG}/dagRuns/{run}/taskInstances/load/{map_index}"
         self.api("PATCH", path, {"new_state": "failed"})
+
+    def clear(self, run: str, map_index: int) -> None:
+        """Let a task run again."""
+        task = {"dag_run_id": run, "task_ids": [["load", map_index]], "dry_run": False}
+        self.api("POST", f"{_DAG}/clearTaskInstances", task)
 
     def log(self, run: str, map_index: int, attempt: int = 1) -> str:
         """Read a task's log."""

@@ -66,8 +66,8 @@ class World:
     def running(self) -> Iterator[Airflow]:
         """Run Airflow; it knows the keys from its Connections only."""
         with self.airflow.running():
-            self.airflow.connect("clarity_saltbay", self.saltbay.url, self.saltbay.api_key)
-            self.airflow.connect("clarity_ferry", self.ferry.url, self.ferry.api_key)
+            self.airflow.connect("clarity_saltbay", self.saltbay.api_key)
+            self.airflow.connect("clarity_ferry", self.ferry.api_key)
             yield self.airflow
 
     def advance(self, seconds: float) -> None:
@@ -137,10 +137,12 @@ def _prepare(root: Path) -> None:
 
 def _shards(saltbay: Sandbox, ferry: Sandbox) -> list[Record]:
     ids = [each["datasource_id"] for each in saltbay.world.resource("datasources", FIRST_RUN)]
+    saltbay_at, ferry_at = ({"TAP_CLARITY_API_URL": each.url} for each in (saltbay, ferry))
+    half = {"report_daily_limit": 15, "env": saltbay_at}
     return [
-        shard("harbour", org=saltbay.org, datasource_ids=ids[:2], report_daily_limit=15),
-        shard("hills", org=saltbay.org, datasource_ids=ids[2:], report_daily_limit=15),
-        shard("ferry", org=ferry.org, connection="clarity_ferry"),
+        shard("harbour", datasource_ids=ids[:2], **half),
+        shard("hills", datasource_ids=ids[2:], **half),
+        shard("ferry", org=ferry.org, connection="clarity_ferry", env=ferry_at),
     ]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Connection
+from airflow.sdk.exceptions import AirflowFailException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
@@ -56,10 +57,9 @@ class LoadShard(BashOperator):
 
     def get_env(self, context: Any) -> dict[str, str]:  # noqa: ANN401
         found = Connection.get(self.connection)
-        access = {"TAP_CLARITY_API_KEY": found.password or ""}
-        if found.host:
-            access["TAP_CLARITY_API_URL"] = found.host
-        return {**super().get_env(context), **access}
+        if not found.password:
+            raise AirflowFailException(f"The password of {self.connection} has to be an API key")
+        return {**super().get_env(context), "TAP_CLARITY_API_KEY": found.password}
 
 
 def read(file: Path) -> list[Shard]:
