@@ -68,6 +68,11 @@ class Section:
         return words.age(self.now - self.end)
 
     @property
+    def is_running(self) -> bool:
+        """Whether the newest hour is not over: only single samples come that early."""
+        return self.now < self.end
+
+    @property
     def is_behind(self) -> bool:
         """Whether the file ends earlier than late arrivals explain."""
         return (self.now - self.end).total_seconds() > 3 * self.network.period

@@ -237,6 +237,9 @@ def test_of_minute_data_the_series_is_the_mean_of_each_hour(tmp_path: Path) -> N
     assert page.calendar() == {"D1": [(2, 3)]}
     assert "single samples; the PM2.5 series shows their mean of each hour" in page.words
     assert page.stations[f"D1 {PLACE}"][-2] == "2026-03-01 02:12 48 min"
+    assert "Newest hour 0 min ago it began 2026-03-01 02:00" in page.words
+    running = page_of(tmp_path / "w.duckdb", hour(2.5))
+    assert "Newest hour running it began 2026-03-01 02:00" in running.words
 
 
 def test_hours_are_shown_where_there_are_several_frequencies(tmp_path: Path) -> None:
