@@ -11,7 +11,7 @@ from tap_clarity.page.document import page
 from tap_clarity.page.errors import PageError
 from tap_clarity.page.questions import ask
 from tap_clarity.page.section import section
-from tap_clarity.page.tables import attach, find_networks, find_tables
+from tap_clarity.page.tables import LISTED, attach, find_networks, find_tables
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +28,7 @@ def read(file: Path, now: datetime) -> str:
     try:
         with closing(attach(file)) as database:
             tables = find_tables(database)
-            if all(table.name == "datasources" for table in tables):
+            if all(table.name == LISTED for table in tables):
                 raise PageError(
                     f"{file} has no measurements of tap-clarity: give what target-duckdb wrote."
                 )

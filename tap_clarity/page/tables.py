@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 SETTLED: Final = "datasource_measurements"
 RECENT: Final = "recent_measurements"
+LISTED: Final = "datasources"
 _KEYS: Final = {"org", "datasource_id", "output_frequency", "time"}
 _LIKED: Final = ("hour", "minute", "day")
 _ATTRIBUTES: Final = ("_raw", "_value", "_status")
@@ -94,32 +96,38 @@ def find_tables(database: duckdb.DuckDBPyConnection) -> list[Table]:
     rows = database.execute(
         "SELECT table_schema, table_name, list(column_name ORDER BY ordinal_position)"
         " FROM information_schema.columns"
-        " WHERE table_catalog = 'loaded' AND table_name IN (?, ?, 'datasources')"
+        " WHERE table_catalog = 'loaded' AND table_name IN (?, ?, ?)"
         " GROUP BY ALL ORDER BY ALL",
-        [SETTLED, RECENT],
+        [SETTLED, RECENT, LISTED],
     ).fetchall()
     tables = [Table(schema, name, tuple(columns)) for schema, name, columns in rows]
-    return [t for t in tables if t.has(*(_KEYS if t.name != "datasources" else {"datasource_id"}))]
+    return [t for t in tables if t.has(*({"datasource_id"} if t.name == LISTED else _KEYS))]
 
 
 def find_networks(database: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[Network]:
     """Every organisation of every schema, at the frequency that shows most."""
-    schemas: dict[str, dict[str, Table]] = {}
+    schemas: dict[str, dict[str, Table]] = defaultdict(dict)
     for table in tables:
-        schemas.setdefault(table.schema, {})[table.name] = table
-    found = []
-    for named in schemas.values():
-        settled, recent = named.get(SETTLED), named.get(RECENT)
-        frequencies: dict[str, set[str]] = {}
-        for table in filter(None, (settled, recent)):
-            for org, frequency in database.execute(
+        schemas[table.schema][table.name] = table
+    return sorted(
+        (
+            Network(org, frequency, *(named.get(name) for name in (SETTLED, RECENT, LISTED)))
+            for named in schemas.values()
+            for org, frequency in _organisations(database, named.values()).items()
+        ),
+        key=lambda network: (network.org, network.schema),
+    )
+
+
+def _organisations(database: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> dict[str, str]:
+    """The organisations that have measurements, and the frequency to show of each."""
+    there: dict[str, set[str]] = defaultdict(set)
+    for table in tables:
+        if table.name != LISTED:
+            query = (
                 f"SELECT DISTINCT org, output_frequency FROM {table.sql}"  # noqa: S608
-            ).fetchall():
-                frequencies.setdefault(org, set()).add(frequency)
-        found += [
-            Network(org, frequency, settled, recent, named.get("datasources"))
-            for org, theirs in frequencies.items()
-            for frequency in [next((each for each in _LIKED if each in theirs), None)]
-            if frequency
-        ]
-    return sorted(found, key=lambda each: (each.org, each.schema))
+                f" WHERE output_frequency IN {_LIKED}"
+            )
+            for org, frequency in database.execute(query).fetchall():
+                there[org].add(frequency)
+    return {org: next(each for each in _LIKED if each in theirs) for org, theirs in there.items()}
