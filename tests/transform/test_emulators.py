@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.transform.project import check_models, copy_transform, run
+from tests.transform.town import FEW
 from tests.warehouses import test_bigquery, test_snowflake
 from tests.warehouses.programs import HERE, HOST, free_port, installed, installed_loader, serving
 
@@ -25,63 +26,78 @@ DBT = (
     *("dbt-core~=1.11.0", "dbt-bigquery~=1.11.0", "dbt-snowflake~=1.11.0"),
     "snowflake-connector-python<5",
 )
-FEW = "pm2_5ConcMass1HourMean", "no2Conc1HourMean"
-"""Metrics with all cases of the rule: the emulators load slowly."""
 
 
 class BigQuery:
     """bqemulator."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self.folder, url = folder, f"http://{HOST}:{port}"
+        self.project, url = folder / "transform", f"http://{HOST}:{port}"
         self.server = test_bigquery.BigQuery(installed_loader("target-bigquery"), url, folder)
         access = {"method": "oauth-secrets", "token": "not asked for", "api_endpoint": url}
-        project = {"project": test_bigquery.ACCESS["project"], "dataset": "clarity_models"}
-        _make_project(folder, {"type": "bigquery"} | access | project)
+        dataset = {"project": test_bigquery.ACCESS["project"], "dataset": "clarity_models"}
+        copy_transform(self.project)
+        _write_profile(self.project, {"type": "bigquery"} | access | dataset)
 
     def load(self, output: bytes) -> None:
         done = self.server.load(output, "clarity")
         assert done.returncode == 0, done.stderr.decode()[-4000:]
 
     def build(self) -> str:
-        return _build(self.folder)
+        return _dbt(self.project, "build")
 
     def rows(self, model: str) -> list[Record]:
         return self.server.rows("clarity_models", model)
 
 
 class Snowflake:
-    """fakesnow's server."""
+    """fakesnow's server, and a project of somebody else that uses the package."""
 
     def __init__(self, folder: Path, python: Path, port: int) -> None:
-        self.folder = folder
+        self.project = folder / "city"
         target = installed_loader("target-snowflake")
         self.server = test_snowflake.Snowflake(python, target, port, folder)
-        address = {"host": HOST, "port": port, "protocol": "http", "schema": "CLARITY_MODELS"}
-        _make_project(folder, {"type": "snowflake"} | test_snowflake.ACCESS | address)
+        address = {"host": HOST, "port": port, "protocol": "http", "schema": "CITY"}
+        copy_transform(folder / "transform")
+        self.project.mkdir()
+        own = {
+            "name": "city",
+            "profile": "tap_clarity",
+            "flags": {"send_anonymous_usage_stats": False},
+            "vars": {"tap_clarity": {"clarity_schema": "CLARITY_RAW"}},
+            "models": {"tap_clarity": {"staging": {"+schema": "STAGING"}}},
+        }
+        _write(self.project / "dbt_project.yml", own)
+        _write(self.project / "packages.yml", {"packages": [{"local": "../transform"}]})
+        _write_profile(self.project, {"type": "snowflake"} | test_snowflake.ACCESS | address)
+        _dbt(self.project, "deps")
 
     def load(self, output: bytes) -> None:
-        self.server.load(output, "CLARITY")
+        self.server.load(output, "CLARITY_RAW")
 
     def build(self) -> str:
-        # fakesnow does not understand how dbt asks for the types of an input.
-        return _build(self.folder, "--exclude-resource-type=unit_test")
+        # For unit tests dbt makes temporary tables by their full names, which fakesnow refuses.
+        said = _dbt(self.project, "build", "--exclude-resource-type=unit_test")
+        self.tables = self.server.tables("CITY")
+        return said
 
     def rows(self, model: str) -> list[Record]:
-        table = self.server.tables("CLARITY_MODELS")[model]
+        table = self.tables[model]
         # object_construct leaves out what is null.
         return [{name.lower(): row.get(name) for name in table["types"]} for row in table["rows"]]
 
 
-def _make_project(folder: Path, output: Mapping[str, Any]) -> None:
-    copy_transform(folder / "transform")
-    profile = {"target": "emulator", "outputs": {"emulator": dict(output)}}
-    (folder / "transform" / "profiles.yml").write_text(json.dumps({"tap_clarity": profile}))
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(content))
 
 
-def _build(folder: Path, *options: str) -> str:
-    dbt = installed("dbt-emulators", DBT).parent / "dbt"
-    return run([dbt, "build", *options], folder / "transform")
+def _write_profile(project: Path, output: Mapping[str, Any]) -> None:
+    profile = {"target": "emulator", "outputs": {"emulator": output}}
+    _write(project / "profiles.yml", {"tap_clarity": profile})
+
+
+def _dbt(project: Path, *command: str) -> str:
+    return run([installed("dbt-emulators", DBT).parent / "dbt", *command], project)
 
 
 @pytest.fixture

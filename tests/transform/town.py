@@ -24,6 +24,9 @@ LAST = REPORTED + timedelta(hours=24)
 OWN_HOLE = "2026-03-09T03:00:00.000Z", "2026-03-09T09:00:00.000Z"
 SHARED_HOLE = "2026-03-09T06:00:00.000Z", "2026-03-09T11:00:00.000Z"
 
+FEW = "pm1ConcMass1HourMean", "pm10ConcMass1HourMean"
+"""Metrics that have all cases of the rule, for warehouses that load slowly."""
+
 
 class Town(NamedTuple):
     """The tap's messages, and the rows that they make."""
