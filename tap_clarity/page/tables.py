@@ -84,7 +84,7 @@ def quoted(name: str) -> str:
 
 def attach(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a file for reading; its name must not matter, so it gets another one."""
-    database = duckdb.connect(config={"autoinstall_known_extensions": False})
+    database = duckdb.connect()
     literal = str(path).replace("'", "''")
     database.execute("SET TimeZone = 'UTC'")
     database.execute(f"ATTACH '{literal}' AS loaded (TYPE duckdb, READ_ONLY)")
