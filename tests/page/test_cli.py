@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,7 @@ from tap_clarity.page.cli import main
 from tests.page.made import REPORT, duckdb, load, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -83,19 +84,31 @@ def test_tables_without_a_row(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert _refusal(capsys, file) == f"{file} has no measurement yet: load some first."
 
 
-def test_a_file_that_is_being_written(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@contextmanager
+def _open_elsewhere(file: Path, *, read_only: bool) -> Iterator[None]:
     code = (
-        "import duckdb, sys; kept = duckdb.connect(sys.argv[1]);"
+        "import duckdb, sys; kept = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'True');"
         "print('open', flush=True); sys.stdin.read()"
     )
-    writer = subprocess.Popen(
-        [sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with writer:
-        assert writer.stdout
-        assert writer.stdout.readline() == b"open\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(file), str(read_only)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"open\n"
+        yield
+
+
+def test_a_file_that_is_being_written(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with _open_elsewhere(file, read_only=False):
         said = _refusal(capsys, file)
     assert said == f"{file} is being written by another program: try again when that has ended."
+
+
+def test_a_file_that_others_read_too(file: Path) -> None:
+    with _open_elsewhere(file, read_only=True):
+        assert main([str(file)]) == 0
 
 
 @pytest.mark.parametrize("package", ["duckdb", "jinja2", "plotly"])
