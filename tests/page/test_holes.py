@@ -93,6 +93,17 @@ def test_one_station_alone_is_not_everyone(tmp_path: Path) -> None:
     assert "nothing tells its own holes from the pipeline's" in page.words
 
 
+def test_of_many_stations_with_the_same_hole_two_are_named(tmp_path: Path) -> None:
+    measured = rows("D0", range(5))
+    for number in range(1, 6):
+        measured += rows(f"D{number}", [0, 3, 4])
+    page = page_of(load(tmp_path / "w.duckdb", {REPORT: measured}))
+    assert page.holes == [
+        "2 hours 5 of 6 stations at once: D1, D2 and 3 other stations"
+        " 2026-03-01 01:00 to 2026-03-01 03:00"
+    ]
+
+
 def test_no_hole_is_said_to_be_none(tmp_path: Path) -> None:
     page = page_of(load(tmp_path / "w.duckdb", {REPORT: rows("D1", range(5))}))
     assert "None: every station has every hour since its first." in page.words
