@@ -97,7 +97,9 @@ def _write_profile(project: Path, output: Mapping[str, Any]) -> None:
 
 
 def _dbt(project: Path, *command: str) -> str:
-    return run([installed("dbt-emulators", DBT).parent / "dbt", *command], project)
+    # Not every Python has a dbt; the target for BigQuery needs this one as well.
+    python = installed("dbt-emulators", DBT, "python3.11")
+    return run([python.parent / "dbt", *command], project)
 
 
 @pytest.fixture

@@ -39,13 +39,13 @@ class DuckDB:
         self.root = root
         self.file = root / "output" / "sandbox" / "warehouse.duckdb"
         self.file.parent.mkdir(parents=True)
-        _make_project(root, "dbt-duckdb")
+        _make_project(root)
 
     def load(self, output: bytes) -> None:
         _load("target-duckdb", {"filepath": str(self.file)}, self.root, output)
 
     def build(self) -> str:
-        return _meltano(self.root, "invoke", "dbt-duckdb:build")
+        return _invoke(self.root, "dbt-duckdb:build")
 
     def rows(self, model: str) -> list[Record]:
         import duckdb  # noqa: PLC0415 - there is none for every Python
@@ -65,27 +65,26 @@ class PostgreSQL:
         # It is all that the page asks for: the loader's settings in `.env`.
         lines = [f"TARGET_POSTGRES_{name.upper()}={it}\n" for name, it in self.access.items()]
         (root / ".env").write_text("".join(lines))
-        _make_project(root, "dbt-postgres")
+        _make_project(root)
 
     def load(self, output: bytes) -> None:
         schema = {"default_target_schema": "clarity_sandbox"}
         _load("target-postgres", self.access | schema, self.root, output)
 
     def build(self) -> str:
-        return _meltano(self.root, "invoke", "dbt-postgres:build")
+        return _invoke(self.root, "dbt-postgres:build")
 
     def rows(self, model: str) -> list[Record]:
         return self.server.rows(f"SELECT * FROM clarity_sandbox_models.{model}")  # noqa: S608
 
 
-def _make_project(root: Path, utility: str) -> None:
+def _make_project(root: Path) -> None:
     shutil.copy(MELTANO_YML, root)
     copy_transform(root / "transform")
-    _meltano(root, "install", "utility", utility)
 
 
-def _meltano(root: Path, *command: str) -> str:
-    return run([MELTANO, "--environment=sandbox", *command], root)
+def _invoke(root: Path, command: str) -> str:
+    return run([MELTANO, "--environment=sandbox", "invoke", command], root)
 
 
 def _load(name: str, settings: Mapping[str, Any], folder: Path, output: bytes) -> None:
