@@ -36,6 +36,7 @@ def told(folder: str) -> dict[str, Any]:
             "execution_timeout": load.execution_timeout.total_seconds(),
         }
         found["shards"] = load.expand_input.value
+        found["fields"] = [*sys.modules[load.operator_class.__module__].Shard.model_fields]
         found["without password"] = without_password(load)
     return found
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.tapping import Record
 
-AIRFLOW = ("apache-airflow==3.3.2",)
+AIRFLOW = "apache-airflow==3.3.2"
 DAG = "tap_clarity"
 PATIENCE = 120
 _DAG = f"/dags/{DAG}"
@@ -41,7 +41,7 @@ _SETTINGS = {
 
 def python() -> Path:
     """Give the Python that has Airflow."""
-    return installed("airflow", AIRFLOW)
+    return installed("airflow", [AIRFLOW])
 
 
 @dataclass(frozen=True)

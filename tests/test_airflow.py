@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from tests.meltano_project import Project, check_same, made_once
 from tests.postgres import needs_postgres
 from tests.tapping import calls
 from tests.warehouses import truth
+from tests.warehouses.programs import loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.warehouse
 
 CONTINUATION = "/v2/recent-datasource-measurements-continuation"
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "airflow.md").read_text("utf-8")
 FERRY = 2
 """The map index of the shard that things happen to."""
 HALVES = [
@@ -124,6 +128,36 @@ def test_the_dag_is_what_its_page_promises(parsed: Parsed) -> None:
 def test_a_task_lasts_longer_than_the_wait_for_reports(parsed: Parsed) -> None:
     waiting = SCHEMA["properties"]["report_wait_timeout"]["default"]
     assert parsed.folders["ours"]["load"]["execution_timeout"] > 2 * waiting
+
+
+def test_the_page_names_the_fields_of_a_shard(parsed: Parsed) -> None:
+    table = PAGE.partition("| Field |")[2].partition("\n\n")[0]
+    assert re.findall(r"^ *\| `(\w+)` \|", table, re.MULTILINE) == parsed.folders["ours"]["fields"]
+
+
+def test_page_and_image_name_the_versions_that_are_tested() -> None:
+    image = (DAGS.parent / "Dockerfile").read_text("utf-8")
+    version = airflow_server.AIRFLOW.partition("==")[2]
+    assert f"FROM apache/airflow:{version}-" in image
+    assert f" apache-airflow=={version}\n" in PAGE
+    assert f"airflowVersion: {version}\n" in PAGE
+    (meltano,) = re.findall(r"meltano\[s3\](==[\d.]+)", image)
+    assert f'"meltano{meltano};' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+def test_the_image_s_files_are_there() -> None:
+    image = (DAGS.parent / "Dockerfile").read_text("utf-8")
+    copied = [line.split()[1:-1] for line in image.splitlines() if line.startswith("COPY ")]
+    names = [name for name in chain(*copied) if not name.startswith("--")]
+    assert {"meltano.yml", "tap_clarity", "orchestrate/airflow/dags"} <= {*names}
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+def test_the_page_s_variables_are_settings_of_the_loader() -> None:
+    named = {name.lower() for name in re.findall(r"^TARGET_POSTGRES_(\w+)=", PAGE, re.MULTILINE)}
+    definition = loader(LOADER)
+    (needed,) = definition["settings_group_validation"]
+    assert {*needed} <= named <= {each["name"] for each in definition["settings"]}
 
 
 def test_parsing_needs_no_database(parsed: Parsed) -> None:

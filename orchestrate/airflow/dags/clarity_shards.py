@@ -119,13 +119,10 @@ def environment(shard: Shard, *, is_first: bool) -> dict[str, str]:
 
 
 def tasks(shards: Sequence[Shard]) -> list[dict[str, Any]]:
-    firsts = {several[0].name for several in by_org(shards).values()}
+    firsts = [several[0] for several in by_org(shards).values()]
     return [
-        {
-            "connection": shard.connection,
-            "env": environment(shard, is_first=shard.name in firsts),
-        }
-        for shard in shards
+        {"connection": each.connection, "env": environment(each, is_first=each in firsts)}
+        for each in shards
     ]
 
 
@@ -143,8 +140,8 @@ with DAG(
         bash_command=LOAD,
         cwd=PROJECT,
         append_env=True,
-        do_xcom_push=False,
         max_active_tis_per_dag=4,
+        do_xcom_push=False,
         # The default_task_retry_delay of Airflow, five minutes, is also how long Meltano takes a
         # run that was killed for one that is running.
         retries=2,
