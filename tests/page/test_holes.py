@@ -98,10 +98,8 @@ def test_of_many_stations_with_the_same_hole_two_are_named(tmp_path: Path) -> No
     for number in range(1, 6):
         measured += rows(f"D{number}", [0, 3, 4])
     page = page_of(load(tmp_path / "w.duckdb", {REPORT: measured}))
-    assert page.holes == [
-        "2 hours 5 of 6 stations at once: D1, D2 and 3 other stations"
-        " 2026-03-01 01:00 to 2026-03-01 03:00"
-    ]
+    times = "2026-03-01 01:00 to 2026-03-01 03:00"
+    assert page.holes == [f"2 hours 5 of 6 stations at once: D1, D2 and 3 other stations {times}"]
 
 
 def test_no_hole_is_said_to_be_none(tmp_path: Path) -> None:
