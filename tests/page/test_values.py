@@ -175,6 +175,13 @@ def test_what_is_not_calibrated_yet_is_shown_as_sensed_and_says_so(tmp_path: Pat
     assert "PM2.5, median of stations none nothing is calibrated" in page.words
 
 
+def test_a_figure_older_than_the_newest_of_its_station_says_when_it_was(tmp_path: Path) -> None:
+    newer = row("D1", hour(2), 8.0, metric="pm10ConcMass1HourMean")
+    page = _one(tmp_path, recent_measurements=[row("D1", hour(0)), newer])
+    figures = ["5.0 2026-03-01 00:00", "8.0", "2026-03-01 02:00 0 min"]
+    assert page.stations[f"D1 {PLACE}"][:3] == figures
+
+
 def test_what_quality_control_calls_invalid_is_shown_and_says_so(tmp_path: Path) -> None:
     page = _one(tmp_path, recent_measurements=[row("D1", hour(2), 99.0, qc_assessment="invalid")])
     assert page.stations[f"D1 {PLACE}"][0] == "99.0 invalid"
