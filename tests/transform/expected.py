@@ -47,10 +47,9 @@ class Expected:
 
     def chosen(self, key: Key) -> Record:
         recent, report = self.town.recent.get(key), self.town.report.get(key)
-        is_open = report is None or report["status"] == "calibration-processing"
-        if recent and (report is None or (is_open and recent["value"] is not None)):
+        if report is None or (_waits(report) and recent and recent["value"] is not None):
+            assert recent
             return recent | {"stream": "recent_measurements"}
-        assert report
         return report | {"stream": "datasource_measurements"}
 
     def _named(self, row: Record) -> Record:
@@ -195,3 +194,7 @@ class Expected:
             "clarity_completeness": self.completeness,
             "clarity_gaps": self.gaps,
         }
+
+
+def _waits(row: Record) -> bool:
+    return bool(row["status"] == "calibration-processing")
