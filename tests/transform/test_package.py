@@ -15,6 +15,7 @@ from tests.warehouses.schemas import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.transform.town import Town
 
@@ -72,6 +73,6 @@ def test_all_columns_are_described(town: Town) -> None:
 
 
 @pytest.mark.warehouse
-def test_all_sql_is_written_in_one_way() -> None:
+def test_all_sql_is_written_in_one_way(tmp_path: Path) -> None:
     sqlfmt = installed("sqlfmt", SQLFMT).parent / "sqlfmt"
-    run([sqlfmt, "--check", "--no-progressbar", TRANSFORM], TRANSFORM)
+    run([sqlfmt, "--check", "--no-progressbar", TRANSFORM], tmp_path)
