@@ -10,6 +10,7 @@ with
     ranked as (
         select
             *,
+            -- The report wins, save where it still waits for what the cache has.
             row_number() over (
                 partition by org, datasource_id, output_frequency, metric, time
                 order by
