@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AIRFLOW = "apache-airflow==3.3.2"
 DAG = "tap_clarity"
-PATIENCE = 120
+PATIENCE = 180
 _DAG = f"/dags/{DAG}"
 _PARTS = ("api-server --workers=1", "scheduler", "dag-processor")
 _SETTINGS = {
@@ -81,7 +81,7 @@ class Airflow:
         parts = " & ".join(f"airflow {part}" for part in _PARTS)
         with self._log.open("w") as log:
             process = subprocess.Popen(
-                ["/bin/bash", "-c", f"airflow db migrate && {{ {parts} & wait; }}"],
+                ["/bin/bash", "-c", f"trap wait TERM; airflow db migrate; {parts} & wait"],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -177,11 +177,10 @@ class Airflow:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End all that the process has begun."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-            process.wait(PATIENCE)
-            for _ in range(50):
-                os.killpg(process.pid, 0)
-                time.sleep(0.1)
+    """End all that the process has begun, in good order if that does not take long."""
+    os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(3)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
