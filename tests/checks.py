@@ -24,11 +24,20 @@ _QUICK = {
 _PYTEST = ["pytest", "--numprocesses=2", "--dist=worksteal"]
 _BROAD = [
     "tests/sandbox/test_world.py",
+    "tests/transform",
     "tests/warehouses",
     *(
         f"tests/test_{name}.py"
         for name in (
-            *("benchmarks", "crash_sweep", "faults", "fortnight", "fuzz_replies", "fuzz_settings"),
+            *(
+                "airflow",
+                "benchmarks",
+                "crash_sweep",
+                "faults",
+                "fortnight",
+                "fuzz_replies",
+                "fuzz_settings",
+            ),
             *("fuzz_times", "hostile", "hub", "measurements", "meltano", "migrating", "outages"),
             *("postgres", "quirks", "scale", "schedule", "secrets", "singer_check"),
         )

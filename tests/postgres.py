@@ -30,7 +30,7 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "fsync": "off",
     "shared_buffers": "32MB",
-    "max_connections": "20",
+    "max_connections": "100",
 }
 """What is lost with the machine may be lost: the data outlive a killed server, not more."""
 

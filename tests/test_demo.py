@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 NOW = datetime(2026, 11, 20, 13, 7, tzinfo=UTC)
 
 
@@ -279,6 +283,21 @@ def database(tmp_path: Path, sandbox: Sandbox) -> Iterator[DuckDBPyConnection]:
         connection.execute("SET TimeZone = 'UTC'")
         _fill(connection, sandbox)
         yield connection
+
+
+@needs_duckdb
+def test_the_readme_looks_into_the_database_as_it_says(tmp_path: Path) -> None:
+    import duckdb  # noqa: PLC0415 - there is none for every Python
+
+    (looking,) = re.findall(r"^\.venv/bin/python (-c .*)$", README.read_text(), re.MULTILINE)
+    file = tmp_path / "output" / "sandbox" / "warehouse.duckdb"
+    file.parent.mkdir(parents=True)
+    with duckdb.connect(str(file)) as database:
+        database.execute("CREATE SCHEMA clarity")
+        database.execute("CREATE TABLE clarity.metrics AS SELECT 'a metric' AS metric")
+    command = [sys.executable, *shlex.split(looking)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "a metric" in done.stdout
 
 
 @needs_duckdb

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -99,7 +100,8 @@ def _as_told(name: str, value: Any) -> Any:  # noqa: ANN401
 
 @pytest.fixture
 def duckdb(tmp_path: Path) -> DuckDB:
-    pytest.importorskip("duckdb", reason="there is no DuckDB for this Python")
+    if not find_spec("meltano"):  # nor would there be the DuckDB that the loader needs
+        pytest.skip("the loader's DuckDB is not there for this Python")
     return DuckDB(installed_loader("target-duckdb"), tmp_path)
 
 
