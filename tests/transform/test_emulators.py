@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.tapping import Record
-    from tests.transform.project import Warehouse
     from tests.transform.town import Town
 
 pytestmark = pytest.mark.warehouse
@@ -48,6 +47,9 @@ class BigQuery:
 
     def rows(self, model: str) -> list[Record]:
         return self.server.rows("clarity_models", model)
+
+    def types(self, model: str) -> dict[str, str]:
+        return self.server.types("clarity_models", model)
 
 
 class Snowflake:
@@ -80,6 +82,9 @@ class Snowflake:
         said = _dbt(self.project, "build", "--exclude-resource-type=unit_test")
         self.tables = self.server.tables("CITY")
         return said
+
+    def types(self, model: str) -> dict[str, str]:
+        return {name.lower(): kind for name, kind in self.tables[model]["types"].items()}
 
     def rows(self, model: str) -> list[Record]:
         table = self.tables[model]
@@ -120,11 +125,20 @@ def snowflake(tmp_path: Path) -> Iterator[Snowflake]:
         yield Snowflake(tmp_path, python, port)
 
 
-@pytest.mark.parametrize("warehouse", ["bigquery", "snowflake"])
-def test_the_models_hold_what_follows_from_the_truth(
-    warehouse: str, town: Town, request: pytest.FixtureRequest
+@pytest.mark.parametrize(
+    ("warehouse", "text", "time"),
+    [
+        ("bigquery", "STRING NULLABLE", "TIMESTAMP NULLABLE"),
+        ("snowflake", "VARCHAR(16777216)", "TIMESTAMP_NTZ(9)"),
+    ],
+)
+def test_the_models_hold_what_follows_from_the_truth_in_columns_of_the_right_types(
+    warehouse: str, text: str, time: str, town: Town, request: pytest.FixtureRequest
 ) -> None:
-    emulator: Warehouse = request.getfixturevalue(warehouse)
+    emulator: BigQuery | Snowflake = request.getfixturevalue(warehouse)
     few = town.only(*FEW)
     emulator.load(few.output)
     check_models(emulator, few)
+    gaps = emulator.types("clarity_gaps")
+    assert [gaps[name] for name in ("name", "group_name")] == [text, text]
+    assert [gaps[name] for name in ("gap_start", "gap_end")] == [time, time]
