@@ -242,6 +242,8 @@ def check_first_run(world: World, airflow: Airflow) -> tuple[Table, Table]:
     firsts = [each[0] for each in tries]
     assert max(each["start_date"] for each in firsts) < min(each["end_date"] for each in firsts)
     assert world.reports() == [2, 1]
+    # The two halves of saltbay have asked for each of its four datasources once.
+    assert len([*calls(world.saltbay, "GET", "/v2/datasources/")]) == 4
     recent, history = world.recent({}), world.history()
     check_same(world.rows("recent_measurements"), recent.values())
     check_same(world.rows("datasource_measurements"), history.values())
