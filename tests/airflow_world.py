@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import yaml
 
@@ -112,8 +111,6 @@ def world(folder: Path, made: Project) -> Iterator[World]:
         Sandbox(
             seed=2, datasources=3, now=NOW, frozen=True, api_key=_KEYS[1], org="ferryQX7"
         ) as ferry,
-        # Each loader opens a connection for a stream, and some more.
-        patch.dict("tests.postgres._SETTINGS", max_connections="60"),
         postgres() as server,
     ):
         access = {name: str(getattr(server, name)) for name in ("host", "port", "user", "database")}
