@@ -29,17 +29,10 @@ _BROAD = [
     *(
         f"tests/test_{name}.py"
         for name in (
-            *(
-                "airflow",
-                "benchmarks",
-                "crash_sweep",
-                "faults",
-                "fortnight",
-                "fuzz_replies",
-                "fuzz_settings",
-            ),
-            *("fuzz_times", "hostile", "hub", "measurements", "meltano", "migrating", "outages"),
-            *("postgres", "quirks", "scale", "schedule", "secrets", "singer_check"),
+            *("airflow", "benchmarks", "crash_sweep", "faults", "fortnight", "fuzz_replies"),
+            *("fuzz_settings", "fuzz_times", "hostile", "hub", "measurements", "meltano"),
+            *("migrating", "outages", "postgres", "quirks", "scale", "schedule", "secrets"),
+            "singer_check",
         )
     ),
 ]
