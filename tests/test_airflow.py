@@ -276,5 +276,6 @@ def check_no_key(world: World) -> None:
         (each.api_key, False) for each in world.sandboxes
     ]:
         found = [file.name for file in files if text.encode() in file.read_bytes()]
-        assert ("airflow.db" in found) is is_there
+        # SQLite keeps what is new in a log beside the file for a while.
+        assert any(name.startswith("airflow.db") for name in found) is is_there
         assert bool(found) is is_there, found
