@@ -16,7 +16,8 @@ import json
 import re
 from collections.abc import Callable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from sys import getsizeof
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tap_clarity.measurements.csv_wide import (
     Order,
@@ -37,21 +38,22 @@ if TYPE_CHECKING:
 
 Row = list[str]
 Texts = tuple[str, ...]
-Look = tuple[object, ...]
 Picker = Callable[[Row], Texts]
+K = TypeVar("K")
+V = TypeVar("V")
 
-ROWS_AT_ONCE = 20
+ROWS_AT_ONCE = 8
 """Few enough that their lines stay in the processor's cache until they are written."""
 MOST_LEARNED = 1 << 23
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
 # A number that JSON takes as it stands and a double holds to the last of its 15 digits; or nothing.
 # Without groups they are faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
-PLAIN_NUMBER = r"(?a:-?(?!0\d)\d{1,7}+\.?\d{0,8}+(?<!\.))"
-PLAIN_OR_EMPTY = r"(?a:-?(?!0\d|\.)\d{0,7}+\.?\d{0,8}+(?<![.-]))"
+PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,7}+\.?+[0-9]{0,8}+(?<!\.)"
+PLAIN_OR_EMPTY = r"-?+(?!0[0-9]|\.)[0-9]{0,7}+\.?+[0-9]{0,8}+(?<![.-])"
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _RAW, _VALUE = "\x01raw", "\x01value"
-_OVERHEAD = 60
-"""Bytes that Python needs for a text beside its characters."""
+_BETWEEN = "\0"
+"""Stands between the cells of a key: no row has it in a cell, so no two keys are alike."""
 _STRIDE = 6
 """How many pieces a part becomes."""
 
@@ -89,7 +91,7 @@ class Part(NamedTuple):
     Attributes:
         start: What stands before the raw number.
         middle: What stands between the numbers.
-        end: What stands behind the value.
+        end: What stands behind the value; in the long layout, to the end of the line.
         is_other: Whether it goes into the wide layout's `other_metrics`.
         numbers: Where raw number and value stand in a row.
     """
@@ -169,9 +171,7 @@ class _LineMaker:
     def __init__(self, table: Table, envelope: Envelope) -> None:
         self._header = table.header
         self._expected = table.expected
-        self._layout = envelope.layout
-        self._start = envelope.start
-        self._end = envelope.end
+        self._envelope = envelope
         self._order = Order()
         self._device = _picker(
             self._header.places("id", "source_id", "source_type", "output_frequency")
@@ -180,7 +180,7 @@ class _LineMaker:
         self._time = _picker(self._header.places("time", "period_end"))
         self._memory = _Memory()
         self._metrics = [
-            _Metric(columns, self._header.width, self._layout, self._memory)
+            _Metric(columns, self._header.width, envelope, self._memory)
             for columns in self._header.metrics
         ]
         bare = [place for metric in self._metrics for place in metric.bare]
@@ -192,10 +192,10 @@ class _LineMaker:
         )
         self._devices: dict[Texts, tuple[str, str]] = self._memory.memo()
         self._times: dict[Texts, tuple[datetime, str]] = self._memory.memo()
-        self._shapes: dict[Look, Shape] = self._memory.memo()
+        self._shapes: dict[str, Shape] = self._memory.memo()
 
     def read(self, row: Row) -> tuple[list[str], int]:
-        """Write a row's records, in pieces that hold until the next row, and count them.
+        """Write a row's records, in pieces, and count them.
 
         Raises:
             ValueError: If the row is not what was asked for.
@@ -207,40 +207,42 @@ class _LineMaker:
         if device is None or time is None:
             return self._meet(row)
         cells = row if self._is_complete else [*row, ""]
-        look: Look = self._look(cells)
+        look = _BETWEEN.join(self._look(cells))
         if self._bare:
-            look += tuple(map(bool, self._bare(cells)))
+            look += "".join("x" if cell else " " for cell in self._bare(cells))
         shape = self._shapes.get(look) or self._new_shape(look, cells)
         if shape is None:
             return self._slowly(row)
-        numbers = shape.numbers(cells)
-        texts: Sequence[str] = numbers[: shape.gaps]
-        if not shape.are_there(proof := ",".join(numbers)):
-            if not shape.are_right(proof):
+        pieces, heads, raws, values, gaps, records, pick, are_there, are_right = shape
+        numbers = pick(cells)
+        texts: Sequence[str] = numbers[:gaps]
+        if not are_there(proof := ",".join(numbers)):
+            if not are_right(proof):
                 return self._slowly(row)
             texts = [text or "null" for text in texts]
         if self._expected.window:
             self._order.prove(time[0], device[0])
-        pieces = shape.pieces
-        pieces[shape.heads] = [f"{device[1]}{time[1]}"] * shape.records
-        pieces[shape.raws] = texts[0::2]
-        pieces[shape.values] = texts[1::2]
-        return pieces, shape.records
+        pieces = pieces.copy()  # or the row's texts would stay, scattered over the memory
+        pieces[heads] = [f"{device[1]}{time[1]}"] * records
+        pieces[raws] = texts[0::2]
+        pieces[values] = texts[1::2]
+        return pieces, records
 
     def _slowly(self, row: Row) -> tuple[list[str], int]:
-        records = self._layout.records([self._measure(row)])
-        lines = [f"{self._start}{_json(record)}{self._end}" for record in records]
+        start, end, layout = self._envelope
+        records = layout.records([self._measure(row)])
+        lines = [f"{start}{_json(record)}{end}" for record in records]
         return lines, len(lines)
 
     def _meet(self, row: Row) -> tuple[list[str], int]:
         """Learn the row's device and time from the slow path."""
         measurement = read_without_readings(row, self._header, self._expected)
-        shared = _json(self._layout.shared_fields(measurement))
+        shared = _json(self._envelope.layout.shared_fields(measurement))
         before, field, after = shared.rpartition('"time":')
-        device = (measurement.id, f"{self._start}{before}")
-        self._memory.keep(self._devices, self._device(row), device, device)
+        device = (measurement.id, f"{self._envelope.start}{before}")
+        self._memory.keep(self._devices, cells := self._device(row), device, (*cells, *device))
         time = (measurement.time, f"{field}{after[:-1]},")
-        self._memory.keep(self._times, self._time(row), time, time[1:])
+        self._memory.keep(self._times, cells := self._time(row), time, (*cells, *time))
         return self.read(row)
 
     def _measure(self, row: Row) -> Measurement:
@@ -249,7 +251,7 @@ class _LineMaker:
             self._order.prove(measurement.time, measurement.id)
         return measurement
 
-    def _new_shape(self, look: Look, cells: Row) -> Shape | None:
+    def _new_shape(self, look: str, cells: Row) -> Shape | None:
         """Put together the shape of a look; None if the row has to go the slow path."""
         parts: list[Part] = []
         absent: list[int] = []
@@ -261,9 +263,12 @@ class _LineMaker:
                     absent += metric.numbers
         except ValueError:  # which the slow path words
             return None
-        arrange = _wide if isinstance(self._layout, WideLayout) else _long
-        shape = arrange(parts, absent, self._end)
-        self._memory.keep(self._shapes, look, shape, shape.pieces)
+        if isinstance(self._envelope.layout, WideLayout):
+            shape = _wide(parts, absent, self._envelope.end)
+        else:
+            shape = _long(parts, absent)
+        # Its texts are those of the parts, and it picks no more cells than there are.
+        self._memory.keep(self._shapes, look, shape, (look, shape.pieces, cells))
         return shape
 
 
@@ -278,9 +283,11 @@ class _Memory:
         self._memos.append({})
         return self._memos[-1]
 
-    def keep(self, memo: dict[Any, Any], key: Look, value: object, texts: Iterable[str]) -> None:
-        """Keep a value that holds these texts."""
-        size = sum(len(text) + _OVERHEAD for text in (*map(str, key), *texts))
+    def keep(self, memo: dict[K, V], key: K, value: V, held: Iterable[object]) -> None:
+        """Keep a value, unless it is known; `held` is what takes the memory."""
+        if key in memo:
+            return
+        size = sum(map(getsizeof, held))
         self._room -= size
         if self._room < 0:
             for each in self._memos:
@@ -293,7 +300,7 @@ class _Metric:
     """A metric's columns, and what it has been seen to write."""
 
     def __init__(
-        self, columns: MetricColumns, nowhere: int, layout: Layout, memory: _Memory
+        self, columns: MetricColumns, nowhere: int, envelope: Envelope, memory: _Memory
     ) -> None:
         places = [nowhere if place is None else place for place in columns[1:]]
         self.numbers = places[:2]
@@ -301,7 +308,9 @@ class _Metric:
         # Where it shows whether there is a measurement: without statuses, the numbers say so.
         self.bare = [] if columns.status is not None else self.numbers
         self._columns = columns
-        self._layout = layout
+        self._layout = envelope.layout
+        is_wide = isinstance(envelope.layout, WideLayout)
+        self._closing = "" if is_wide else f"}}{envelope.end}"
         self._look = _picker(self.look)
         self._signs = _picker(self.bare or [places[2]])
         self._memory = memory
@@ -320,7 +329,7 @@ class _Metric:
         part = self._parts.get(look)
         if part is None:
             part = self._learn(cells)
-            self._memory.keep(self._parts, look, part, part[:3])
+            self._memory.keep(self._parts, look, part, (*look, *part[:3]))
         return part
 
     def _learn(self, cells: Row) -> Part:
@@ -331,13 +340,13 @@ class _Metric:
         text = _json(fields.get(OTHER_METRICS, fields))[1:-1]
         start, rest = text.split(_json(_RAW))
         middle, end = rest.split(_json(_VALUE))
-        return Part(start, middle, end, OTHER_METRICS in fields, self.numbers)
+        return Part(start, middle, f"{end}{self._closing}", OTHER_METRICS in fields, self.numbers)
 
 
-def _long(parts: list[Part], absent: list[int], end: str) -> Shape:
+def _long(parts: list[Part], absent: list[int]) -> Shape:
     pieces: list[str] = []
     for part in parts:
-        pieces += ("", part.start, "", part.middle, "", f"{part.end}}}{end}")
+        pieces += ("", part.start, "", part.middle, "", part.end)
     return _shape(pieces, slice(0, None, _STRIDE), parts, absent)
 
 
