@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import time
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import settings
 
 from tap_clarity.sandbox import Sandbox
+from tap_clarity.tap import TapClarity
+from tests.commanding import Answer, Json
+from tests.healing import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 NOW = "2026-03-10T09:20:00Z"
 
@@ -36,3 +45,51 @@ def sandbox() -> Iterator[Sandbox]:
     """A small world whose clock stands still, save for what the tap waits."""
     with Sandbox(seed=1, datasources=8, now=NOW, frozen=True) as running:
         yield running
+
+
+@pytest.fixture
+def story() -> Iterator[Story]:
+    """A small city whose measurements have been read once."""
+    with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
+        story = Story(sandbox)
+        story.run().check()
+        yield story
+
+
+@pytest.fixture
+def command(
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Answer]]:
+    """The command line, without a process of its own: a traceback or a wait fails the test."""
+    monkeypatch.setattr(TapClarity, "_setup_signal_handlers", lambda _: None)
+    monkeypatch.setattr(time, "sleep", Mock(side_effect=AssertionError("the command waits")))
+    for name in [name for name in os.environ if name.startswith("TAP_CLARITY_")]:
+        monkeypatch.delenv(name)
+
+    def said(level: int) -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+    def run(*args: str) -> Answer:
+        caplog.clear()
+        with pytest.raises(SystemExit) as end:
+            TapClarity.get_singer_command().main(list(args))
+        status = int(end.value.code or 0)
+        return Answer(status, capfd.readouterr().out, said(logging.ERROR), said(logging.WARNING))
+
+    yield run
+    logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, Json], str]:
+    """Makes an option of a file's content, JSON unless it is text or bytes already."""
+
+    def file(option: str, content: Json) -> str:
+        path = tmp_path / option.strip("-")
+        text = content if isinstance(content, str | bytes) else json.dumps(content)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return f"{option}={path}"
+
+    return file

@@ -240,3 +240,16 @@ class Story:
     def bodies(self) -> list[Record]:
         """The bodies of the last run's POST requests."""
         return [call["body"] for call in self.sandbox.requests if call["method"] == "POST"]
+
+
+def asks(why: str, start: str) -> str:
+    return f"recent_measurements: {why}, so Clarity's cache is asked from {start} UTC on"
+
+
+def said(run: TapRun) -> list[str]:
+    """What the tap itself said in a run, above debug."""
+    return [text for text in lines(run, "INFO", "WARNING", "ERROR") if not is_the_sdks(text)]
+
+
+def is_the_sdks(text: str) -> bool:
+    return text.startswith(("METRIC", "Beginning", "Skipping", "Setting", "Deselecting"))

@@ -43,7 +43,13 @@ PROMISES = (
     ),
     Promise(
         "A gap heals, whatever it came from",
-        ("test_recovery", "test_outages", "test_fortnight", "planning/test_recovery_model"),
+        (
+            "test_recovery",
+            "test_holes",
+            "test_outages",
+            "test_fortnight",
+            "planning/test_recovery_model",
+        ),
     ),
     Promise("A report is asked for once", ("test_reports", "test_crash_sweep", "test_quota")),
     Promise(
@@ -58,7 +64,14 @@ PROMISES = (
     Promise("Streams run in order, and fail apart", ("test_order", "test_faults")),
     Promise(
         "An error is one line that says what to do",
-        ("test_faults", "test_settings", "test_command", "test_hostile", "test_fuzz_settings"),
+        (
+            "test_faults",
+            "test_settings",
+            "test_command",
+            "test_input_files",
+            "test_hostile",
+            "test_fuzz_settings",
+        ),
     ),
     Promise("Secrets stay in", ("test_secrets", "test_faults", "api/test_travel")),
     Promise("State is small, and survives junk", ("test_state", "planning/test_bookmarks")),
@@ -69,7 +82,11 @@ PROMISES = (
         ("measurements/test_lines", "test_measurements"),
     ),
     Promise(
-        "What arrives in a database is the truth, row for row", ("test_meltano", "test_postgres")
+        "What arrives in a database is the truth, row for row",
+        (
+            *("test_meltano", "test_postgres", "warehouses/test_databases"),
+            *("warehouses/test_snowflake", "warehouses/test_bigquery"),
+        ),
     ),
 )
 TRIED = {
@@ -80,7 +97,8 @@ TRIED = {
     "test_secrets": "searches for the key, the token and signatures, of which none was found",
     "test_state": "states of the future, of others, cut, enormous and of wrong types",
     "test_settings": "mistakes in settings",
-    "test_command": "mistakes on the command line, in files and in the environment",
+    "test_command": "mistakes on the command line and in the environment",
+    "test_input_files": "config, catalog and state files of other forms",
     "test_signals": "signals",
     "test_outages": "outages ([list](recovery.md))",
 }

@@ -44,7 +44,7 @@ V = TypeVar("V")
 
 ROWS_AT_ONCE = 8
 """Few enough that their lines stay in the processor's cache until they are written."""
-MOST_LEARNED = 1 << 23
+MOST_LEARNED = 1 << 22
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
 # A number that JSON takes as it stands and a double holds to the last of its 15 digits; or nothing.
 # Without groups they are faster; possessive ones would go wrong in Python 3.11 before 3.11.5.

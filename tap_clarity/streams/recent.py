@@ -48,8 +48,6 @@ class RecentMeasurements(ReportingStream):
     source = "POST /v2/recent-datasource-measurements-query, then -continuation"
     advances_by = "continuation token in state"
     report = "datasource-measurements"
-    _same_query = True
-    _token_refused = False
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         now = self.run.clock.now()
@@ -74,25 +72,17 @@ class RecentMeasurements(ReportingStream):
     @cached_property
     def bookmark(self) -> RecentBookmark:
         """Where the stream stands; a token and reports of another query do not count."""
-        mark = fingerprint(**measurement_query(self.run.settings), **self.choice())
-        try:
-            bookmark = RecentBookmark.from_state(self.stream_state)
-        except ValueError as error:
-            self.logger.warning(
-                "The state of %s is unusable (%s): starting afresh", self.name, error
-            )
-            bookmark = RecentBookmark()
-        self._same_query = bookmark.fingerprint in {None, mark}
-        if not self._same_query:
+        bookmark = self._stored
+        if not self._is_same_query:
             bookmark = replace(bookmark, token=None, building=[])
-        return replace(bookmark, fingerprint=mark)
+        return replace(bookmark, fingerprint=self._fingerprint)
 
     def choice(self) -> dict[str, Any]:
         return datasource_choice(self.run.settings.datasource_ids)
 
     def next_step(self, now: datetime) -> Step:
         """Say how to go on."""
-        return next_step(self._known(), self.run.settings.frequency, now)
+        return next_step(self._known, self.run.settings.frequency, now)
 
     def gaps(self, now: datetime) -> list[Window]:
         """Foretell the windows of the reports that the next run would want for holes."""
@@ -108,16 +98,35 @@ class RecentMeasurements(ReportingStream):
         building = [window for _, window in self.bookmark.building]
         return windows_of(holes, building, settings.report_window_days)
 
+    @cached_property
+    def _stored(self) -> RecentBookmark:
+        """What the last run has left."""
+        try:
+            return RecentBookmark.from_state(self.stream_state)
+        except ValueError as error:
+            self.logger.warning(
+                "The state of %s is unusable (%s): starting afresh", self.name, error
+            )
+            return RecentBookmark()
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(**measurement_query(self.run.settings), **self.choice())
+
+    @property
+    def _is_same_query(self) -> bool:
+        return self._stored.fingerprint in {None, self._fingerprint}
+
+    @cached_property
     def _known(self) -> Known:
         bookmark = self.bookmark
         return Known(
             token=bookmark.token,
             issued_at=bookmark.issued_at,
             covered_until=bookmark.covered_until,
-            same_query=self._same_query,
+            same_query=self._is_same_query,
             same_datasources=bookmark.datasources in {None, self._datasources}
             or self._datasources is None,
-            refused=self._token_refused,
         )
 
     def on_delivered(self, window: Window) -> None:
@@ -133,8 +142,8 @@ class RecentMeasurements(ReportingStream):
             except (KeyRefusedError, AccessRefusedError, RequestRefusedError) as error:
                 # Nobody knows how a dead token is refused. If it is the key, the cache says so too.
                 self.logger.debug("The continuation token is refused: %s", error)
-                self._token_refused = True
-            step = ask_cache(self._known(), self.run.settings.frequency, now)
+                self._known = self._known._replace(refused=True)
+            step = ask_cache(self._known, self.run.settings.frequency, now)
         return step, self._query(step)
 
     def _continue(self, step: GoOn) -> RecentReply[Iterator[Piece]]:
