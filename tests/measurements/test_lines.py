@@ -57,6 +57,7 @@ TEXTS = (
     "50 %",
     "%s",
     "\\u0001",
+    "\x01raw",  # what marks the gaps
 )
 
 
@@ -231,8 +232,20 @@ def test_columns_may_stand_anywhere_or_be_missing(names: list[str], layout: str)
         [*row("02")[:4], "yesterday", *row("02")[5:], *["1", "ok", "2"] * 3],
         [*row("02")[:3], "day", *row("02")[4:], *["1", "ok", "2"] * 3],
         [*row("02")[:6], "north", *row("02")[7:], *["1", "ok", "2"] * 3],
+        row("02", *["1", "o" * 1000, "2"] * 3),
     ],
-    ids=["short", "long", "no id", "key twice", "unordered", "outside", "no time", "day", "place"],
+    ids=[
+        "short",
+        "long",
+        "no id",
+        "key twice",
+        "unordered",
+        "outside",
+        "no time",
+        "day",
+        "place",
+        "status",
+    ],
 )
 def test_a_bad_row_ends_both_paths_after_the_same_records(bad: list[str]) -> None:
     good = [row(f"{hour:02}", *["1", "ok", "2"] * 3) for hour in range(2)]
