@@ -57,6 +57,8 @@ LONGEST_ROW = 1 << 20
 """Characters; real rows have some thousand."""
 LONGEST_FLAGS = 10_000
 """Characters of the QC flags of one metric at one time; one flag has ten or so."""
+MOST_NESTED = 100
+"""Brackets in them; with a thousand, it would depend on Python's stack what they are read as."""
 MOST_COLUMNS = 2000
 """Real files have up to 178."""
 BLOCK = 1 << 16
@@ -326,8 +328,9 @@ def read_flags(text: str) -> list[str] | None:
         return None
     if len(text) > LONGEST_FLAGS:
         raise ValueError("QC flags beyond reason")
+    nested = text.count("[") + text.count("{")
     try:
-        flags = json.loads(text)
+        flags = json.loads(text) if nested <= MOST_NESTED else text
     except GARBAGE:
         flags = text
     if flags is None:

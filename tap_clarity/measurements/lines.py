@@ -13,9 +13,6 @@ written in one place.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
-from operator import itemgetter
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -27,35 +24,30 @@ from tap_clarity.measurements.csv_wide import (
 )
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.measurements.records import OTHER_METRICS, WideLayout
+from tap_clarity.measurements.shapes import Part, Shape, long_shape, picker, wide_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tap_clarity.measurements.csv_wide import MetricColumns, Table
-    from tap_clarity.measurements.model import Measurement
+    from tap_clarity.measurements.model import Measurement, Reading
     from tap_clarity.measurements.records import Layout, Record
+    from tap_clarity.measurements.shapes import Row, Texts
 
-Row = list[str]
-Texts = tuple[str, ...]
-Picker = Callable[[Row], Texts]
+Written = tuple[list[str], int, int]
+"""Pieces of text, how many records they make, and about how many characters they have."""
 K = TypeVar("K")
 V = TypeVar("V")
 
-ROWS_AT_ONCE = 8
-"""Few enough that their lines stay in the processor's cache until they are written."""
+AT_ONCE = 1 << 16
+"""Characters, about: few enough to stay in the processor's cache until they are written."""
 MOST_LEARNED = 1 << 22
 """Bytes, about, of what is kept in mind: flat memory, whatever comes."""
-# A number that JSON takes as it stands and a double holds to the last of its 15 digits; or nothing.
-# Without groups they are faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
-PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,7}+\.?+[0-9]{0,8}+(?<!\.)"
-PLAIN_OR_EMPTY = r"-?+(?!0[0-9]|\.)[0-9]{0,7}+\.?+[0-9]{0,8}+(?<![.-])"
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _RAW, _VALUE = "\x01raw", "\x01value"
 _BETWEEN = "\0"
 """Stands between the cells of a key: no row has it in a cell, so no two keys are alike."""
-_STRIDE = 6
-"""How many pieces a part becomes."""
 
 
 class Lines(NamedTuple):
@@ -85,51 +77,6 @@ class Envelope(NamedTuple):
     layout: Layout
 
 
-class Part(NamedTuple):
-    """What a metric writes for one look: start, raw number, middle, value, end.
-
-    Attributes:
-        start: What stands before the raw number.
-        middle: What stands between the numbers.
-        end: What stands behind the value; in the long layout, to the end of the line.
-        is_other: Whether it goes into the wide layout's `other_metrics`.
-        numbers: Where raw number and value stand in a row.
-    """
-
-    start: str
-    middle: str
-    end: str
-    is_other: bool
-    numbers: list[int]
-
-
-class Shape(NamedTuple):
-    """The lines of rows that look alike, in pieces.
-
-    Attributes:
-        pieces: Heads and parts; all but the texts are gaps.
-        heads: The gaps for what comes before a record's own fields.
-        raws: The gaps for the raw numbers.
-        values: The gaps for the values.
-        gaps: How many numbers there are gaps for.
-        records: How many the pieces make.
-        numbers: Picks the numbers out of a row, raw and value in turn, then those that are not to
-            be there.
-        are_there: Matches all of them, with commas between, if JSON writes them so.
-        are_right: The same where some are missing. Most rows miss none, and `are_there` is faster.
-    """
-
-    pieces: list[str]
-    heads: slice
-    raws: slice
-    values: slice
-    gaps: int
-    records: int
-    numbers: Picker
-    are_there: Callable[[str], object]
-    are_right: Callable[[str], object]
-
-
 def record_message(stream: str, time_extracted: str) -> tuple[str, str]:
     """Write what stands before and behind a record in its RECORD message."""
     return (
@@ -152,15 +99,15 @@ def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
     """
     maker = _LineMaker(table, envelope)
     texts: list[str] = []
-    rows = count = 0
+    count = size = 0
     try:
-        for pieces, records in table.each(maker.read):
+        for pieces, records, length in table.each(maker.read):
             texts += pieces
-            rows += 1
             count += records
-            if rows == ROWS_AT_ONCE:
+            size += length
+            if size > AT_ONCE:
                 yield Lines("".join(texts), count)
-                texts, rows, count = [], 0, 0
+                texts, count, size = [], 0, 0
     except UnreadableError:
         yield Lines("".join(texts), count)
         raise
@@ -173,19 +120,19 @@ class _LineMaker:
         self._expected = table.expected
         self._envelope = envelope
         self._order = Order()
-        self._device = _picker(
+        self._device = picker(
             self._header.places("id", "source_id", "source_type", "output_frequency")
             + self._header.places("latitude", "longitude")
         )
-        self._time = _picker(self._header.places("time", "period_end"))
+        self._time = picker(self._header.places("time", "period_end"))
         self._memory = _Memory()
         self._metrics = [
             _Metric(columns, self._header.width, envelope, self._memory)
             for columns in self._header.metrics
         ]
         bare = [place for metric in self._metrics for place in metric.bare]
-        self._look = _picker([place for metric in self._metrics for place in metric.look])
-        self._bare = _picker(bare) if bare else None
+        self._look = picker([place for metric in self._metrics for place in metric.look])
+        self._bare = picker(bare) if bare else None
         # Else a cell at the end of each row stands for the columns that are not there.
         self._is_complete = all(
             self._header.width not in metric.numbers for metric in self._metrics
@@ -194,8 +141,8 @@ class _LineMaker:
         self._times: dict[Texts, tuple[datetime, str]] = self._memory.memo()
         self._shapes: dict[str, Shape] = self._memory.memo()
 
-    def read(self, row: Row) -> tuple[list[str], int]:
-        """Write a row's records, in pieces, and count them.
+    def read(self, row: Row) -> Written:
+        """Write a row's records.
 
         Raises:
             ValueError: If the row is not what was asked for.
@@ -213,7 +160,7 @@ class _LineMaker:
         shape = self._shapes.get(look) or self._new_shape(look, cells)
         if shape is None:
             return self._slowly(row)
-        pieces, heads, raws, values, gaps, records, pick, are_there, are_right = shape
+        pieces, heads, raws, values, gaps, records, length, pick, are_there, are_right = shape
         numbers = pick(cells)
         texts: Sequence[str] = numbers[:gaps]
         if not are_there(proof := ",".join(numbers)):
@@ -223,18 +170,18 @@ class _LineMaker:
         if self._expected.window:
             self._order.prove(time[0], device[0])
         pieces = pieces.copy()  # or the row's texts would stay, scattered over the memory
-        pieces[heads] = [f"{device[1]}{time[1]}"] * records
+        pieces[heads] = [head := f"{device[1]}{time[1]}"] * records
         pieces[raws] = texts[0::2]
         pieces[values] = texts[1::2]
-        return pieces, records
+        return pieces, records, length + records * len(head)
 
-    def _slowly(self, row: Row) -> tuple[list[str], int]:
+    def _slowly(self, row: Row) -> Written:
         start, end, layout = self._envelope
         records = layout.records([self._measure(row)])
         lines = [f"{start}{_json(record)}{end}" for record in records]
-        return lines, len(lines)
+        return lines, len(lines), sum(map(len, lines))
 
-    def _meet(self, row: Row) -> tuple[list[str], int]:
+    def _meet(self, row: Row) -> Written:
         """Learn the row's device and time from the slow path."""
         measurement = read_without_readings(row, self._header, self._expected)
         shared = _json(self._envelope.layout.shared_fields(measurement))
@@ -260,15 +207,16 @@ class _LineMaker:
                 if metric.exists(cells):
                     parts.append(metric.part(cells))
                 else:
+                    metric.reading(cells)
                     absent += metric.numbers
         except ValueError:  # which the slow path words
             return None
         if isinstance(self._envelope.layout, WideLayout):
-            shape = _wide(parts, absent, self._envelope.end)
+            shape = wide_shape(parts, absent, self._envelope.end)
         else:
-            shape = _long(parts, absent)
-        # Its texts are those of the parts, and it picks no more cells than there are.
-        self._memory.keep(self._shapes, look, shape, (look, shape.pieces, cells))
+            shape = long_shape(parts, absent)
+        # Its texts are those of the parts, and it picks each cell at most twice.
+        self._memory.keep(self._shapes, look, shape, (look, shape.pieces, cells, cells))
         return shape
 
 
@@ -310,9 +258,9 @@ class _Metric:
         self._columns = columns
         self._layout = envelope.layout
         is_wide = isinstance(envelope.layout, WideLayout)
-        self._closing = "" if is_wide else f"}}{envelope.end}"
-        self._look = _picker(self.look)
-        self._signs = _picker(self.bare or [places[2]])
+        self._closing = "," if is_wide else f"}}{envelope.end}"
+        self._look = picker(self.look)
+        self._signs = picker(self.bare or [places[2]])
         self._memory = memory
         self._parts: dict[Texts, Part] = memory.memo()
 
@@ -332,65 +280,20 @@ class _Metric:
             self._memory.keep(self._parts, look, part, (*look, *part[:3]))
         return part
 
+    def reading(self, cells: Row) -> Reading:
+        """Read what it says, as the slow path does, but for the numbers.
+
+        Raises:
+            ValueError: If it is not what it should be.
+        """
+        return read_reading(cells, self._columns._replace(raw=None, value=None))
+
     def _learn(self, cells: Row) -> Part:
         """Let the slow path write two marks, and see what stands around them."""
-        reading = read_reading(cells, self._columns._replace(raw=None, value=None))
-        marked = reading._replace(raw=_RAW, value=_VALUE)  # type: ignore[arg-type]
+        marked = self.reading(cells)._replace(raw=_RAW, value=_VALUE)  # type: ignore[arg-type]
         fields = self._layout.fields(marked)
+        is_other = OTHER_METRICS in fields
         text = _json(fields.get(OTHER_METRICS, fields))[1:-1]
         start, rest = text.split(_json(_RAW))
         middle, end = rest.split(_json(_VALUE))
-        return Part(start, middle, f"{end}{self._closing}", OTHER_METRICS in fields, self.numbers)
-
-
-def _long(parts: list[Part], absent: list[int]) -> Shape:
-    pieces: list[str] = []
-    for part in parts:
-        pieces += ("", part.start, "", part.middle, "", part.end)
-    return _shape(pieces, slice(0, None, _STRIDE), parts, absent)
-
-
-def _wide(parts: list[Part], absent: list[int], end: str) -> Shape:
-    known = [part for part in parts if not part.is_other]
-    others = [part for part in parts if part.is_other]
-    pieces = [""]
-    for part in known:
-        pieces += (part.start, "", part.middle, "", part.end, ",")
-    opening = f'"{OTHER_METRICS}":{{'
-    for part in others:
-        pieces += (f"{opening}{part.start}", "", part.middle, "", part.end, "")
-        opening = ","
-    pieces.append(f"}}}}{end}" if others else f'"{OTHER_METRICS}":null}}{end}')
-    return _shape(pieces, slice(0, 1), [*known, *others], absent)
-
-
-def _shape(pieces: list[str], heads: slice, parts: list[Part], absent: list[int]) -> Shape:
-    end = _STRIDE * len(parts)
-    places = [place for part in parts for place in part.numbers]
-    return Shape(
-        pieces=pieces,
-        heads=heads,
-        raws=slice(2, end + 1, _STRIDE),
-        values=slice(4, end + 1, _STRIDE),
-        gaps=len(places),
-        records=len(pieces[heads]),
-        numbers=_picker([*places, *absent]),
-        are_there=_matching(PLAIN_NUMBER, len(places), len(absent)),
-        are_right=_matching(PLAIN_OR_EMPTY, len(places), len(absent)),
-    )
-
-
-def _matching(number: str, there: int, absent: int) -> Callable[[str], object]:
-    """Match so many numbers and so many empty cells, with commas between; a cell may hold one."""
-    if not there:
-        return re.compile(rf",{{{max(absent - 1, 0)}}}").fullmatch
-    return re.compile(rf"{number}(?:,{number}){{{there - 1}}},{{{absent}}}").fullmatch
-
-
-def _picker(places: list[int]) -> Picker:
-    """Make a function that gives the cells at these places."""
-    if not places:
-        return lambda _: ()
-    if len(places) == 1:
-        return lambda row: (row[places[0]],)
-    return itemgetter(*places)
+        return Part(start, middle, end if is_other else end + self._closing, is_other, self.numbers)

@@ -8,6 +8,7 @@ import json
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 from unittest.mock import Mock
 
@@ -220,6 +221,18 @@ def test_columns_may_stand_anywhere_or_be_missing(names: list[str], layout: str)
     assert_same(body_of(names, *rows), layout)
 
 
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize("attribute", ["qcAssessment", "qcFlags"])
+@pytest.mark.parametrize("text", ["o" * 20_000, '["\\u0000"]'])
+def test_what_is_said_of_no_measurement_is_proven_as_well(
+    text: str, attribute: str, layout: str
+) -> None:
+    names = [*header("raw", "value", "status"), f"{METRICS[0]}.{attribute}"]
+    rows = [row(f"{hour:02}", *[""] * 9, *flags) for hour, flags in enumerate([[""], [text]])]
+    _, error = assert_same(body_of(names, *rows), layout)
+    assert (error is None) == (attribute == "qcAssessment" and len(text) < 200)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -299,22 +312,46 @@ def endless(what: str, place: int) -> list[str]:
     return cells
 
 
+def peak_of(table: Table, layout: str) -> int:
+    """Measure the memory that all the lines of a table take."""
+    envelope = Envelope(*record_message("stream", "2026-03-02"), layout_called(layout))
+    tracemalloc.start()
+    try:
+        assert sum(some.records for some in record_lines(table, envelope)) > 0
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("what", ["statuses", "looks", "devices", "times"])
 def test_what_never_ends_does_not_fill_the_memory(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines, "MOST_LEARNED", 1 << 18)
-    table = Table(
-        Header(header("raw", "status", "value"), EXPECTED),
-        (endless(what, place) for place in range(5800)),
-        EXPECTED,
+    rows = (endless(what, place) for place in range(5800))
+    names = Header(header("raw", "status", "value"), EXPECTED)
+    assert peak_of(Table(names, rows, EXPECTED), "long") < 1 << 20
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_long_names_are_not_kept_for_each_look(layout: str) -> None:
+    names = [*header(), *(f"{place}{'n' * 10_000}.status" for place in range(8))]
+    looks = product(("ok", "no"), repeat=8)
+    rows = (row("00", *look, id_=f"D{place}") for place, look in enumerate(looks))
+    assert peak_of(Table(Header(names, EXPECTED), rows, EXPECTED), layout) < 1 << 22
+
+
+@pytest.mark.parametrize("number", ["1.5", ".5"], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("layout", "name", "word"), [("long", 400, 9), ("wide", 400, 9), ("long", 4, 190)]
+)
+def test_large_rows_do_not_wait_for_others(layout: str, name: int, word: int, number: str) -> None:
+    names = [*header(), *(f"{place:0{name}}.value" for place in range(200))]
+    body = body_of(
+        names, *(row(f"{hour:02}", *[number] * 200, id_="D" * word) for hour in range(9))
     )
-    tracemalloc.start()
-    try:
-        envelope = Envelope(*record_message("stream", "2026-03-02"), layout_called("long"))
-        records = sum(some.records for some in record_lines(table, envelope))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert records == 3 * 5800
-    assert peak < 1 << 20
+    table = read_measurements(io.BytesIO(body.replace(b"CLARITY_NODE", b"N" * word)), EXPECTED)
+    assert isinstance(table, Table)
+    envelope = Envelope(*record_message("stream", "2026-03-02"), layout_called(layout))
+    some = [each.records for each in record_lines(table, envelope)]
+    assert some == [*[200 if layout == "long" else 1] * 9, 0]
