@@ -83,6 +83,24 @@ def test_discovery_with_an_empty_config_file_is_the_same(
     assert command(write("--config", {}), "--discover").out == command("--discover").out
 
 
+@pytest.mark.parametrize("option", ["--version", "--discover"])
+def test_nothing_is_imported_that_is_not_used(option: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "tap_clarity", option],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "tap_clarity.tap" in imported
+    parts = {
+        ".".join(name.split(".")[: 2 if name.startswith("tap_clarity") else 1]) for name in imported
+    }
+    slow = {"pyarrow", "pendulum", "duckdb", "plotly", "jinja2", "tap_clarity.sandbox"}
+    assert not parts & {*slow, "tap_clarity.page", "tap_clarity.demo"}
+
+
 @pytest.mark.parametrize("option", ["--discover", "--test", "--test=schema", "--plan", None])
 def test_a_wrong_setting_is_one_error_whatever_the_command(
     command: Callable[..., Answer], write: Callable[[str, Json], str], option: str | None

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox import Sandbox
 
 
-def test_as_many_calls_are_under_way_as_there_are_workers_and_no_more() -> None:
+def test_eight_calls_are_under_way_at_once_and_no_more() -> None:
     workers = Workers()
-    # Opens when all workers are inside at once; one call more would break the count below.
-    gate = threading.Barrier(WORKERS, timeout=10)
+    # Opens when eight are inside at once; one call more would break the count below.
+    gate = threading.Barrier(8, timeout=10)
     inside, most = 0, 0
     lock = threading.Lock()
 
@@ -30,9 +30,9 @@ def test_as_many_calls_are_under_way_as_there_are_workers_and_no_more() -> None:
         with lock:
             inside -= 1
 
-    for future in [workers.ask(call) for _ in range(3 * WORKERS)]:
+    for future in [workers.ask(call) for _ in range(3 * 8)]:
         future.result(timeout=10)
-    assert most == WORKERS
+    assert most == 8
 
 
 def test_an_error_is_raised_where_the_result_is_taken() -> None:
