@@ -222,6 +222,13 @@ FAULTS = (
         ("the reply is not a", "the reply has no", "it is JSON"),
         GARBLED,
     ),
+    Fault(
+        "206, a part of it",
+        _status(206, **{"Content-Range": "bytes 0-39/2900"}),
+        ("the response has an unexpected status (HTTP 206", "is not a complete file (HTTP 206"),
+        GARBLED,
+    ),
+    Fault("300", _status(300), "(HTTP 300", GARBLED),
     Fault("400", _status(400), "(HTTP 400, ", IS_REFUSED),
     Fault("401", _status(401), "(HTTP 401, ", IS_REFUSED),
     Fault("403", _status(403), "(HTTP 403, ", IS_REFUSED | {DETAILS: (MISSING, MISSING)}),

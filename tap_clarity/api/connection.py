@@ -7,6 +7,7 @@ import math
 import random
 import zlib
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,6 +44,8 @@ LONGEST_PAUSE = 30.0
 SHORT_RETRY_AFTER = 60.0
 """Seconds up to which a 429 is a matter of pace; beyond it the day's quota is used up."""
 ERROR_BODY = 1 << 16
+WHOLE = frozenset({HTTPStatus.OK.value})
+"""HTTP statuses of a complete response, unless a request declares others: 206 is a part."""
 LONGEST_FILE = 1 << 33
 """Bytes of a report's file, zipped or not. A full one has 60 MB, zipped, and 1 GB otherwise."""
 
@@ -62,16 +65,26 @@ class Call(NamedTuple):
     """A text in the body that no message may repeat."""
     longest: int = LONGEST_JSON
     """Bytes that the reply's body may have, as it is sent."""
+    statuses: frozenset[int] = WHOLE
+    """HTTP statuses of a complete response to this request."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
 
 class Reply(NamedTuple):
-    """A reply with status 2xx, its body received whole."""
+    """A reply with a status that the request declares as complete, its body received whole."""
 
     headers: Mapping[str, str]
     body: BinaryIO
+
+
+class Accepted(NamedTuple):
+    """What a response may be: its statuses, the meaning of other statuses, its maximum bytes."""
+
+    statuses: frozenset[int]
+    errors: Statuses
+    longest: int
 
 
 class Connection:
@@ -147,7 +160,8 @@ class Connection:
     def _call(self, call: Call) -> Reply:
         url = self._api_url + call.path
         response = self._send(self._api, call.method, url, params=call.query, json=call.body)
-        return self._accept(response, API, (self._api_key, call.secret), call.longest)
+        accepted = Accepted(call.statuses, API, call.longest)
+        return self._accept(response, accepted, (self._api_key, call.secret))
 
     def _download(self, url: str) -> Reply:
         schemes = {"https", urlsplit(self._api_url).scheme}
@@ -155,7 +169,7 @@ class Connection:
             raise UnavailableError(f"its link is no {' or '.join(sorted(schemes))} address")
         response = self._send(self._files, "GET", url)
         secrets = (self._api_key, *_secrets_of(url))
-        return self._accept(response, FILES, secrets, LONGEST_FILE)
+        return self._accept(response, Accepted(WHOLE, FILES, LONGEST_FILE), secrets)
 
     def _send(
         self,
@@ -171,14 +185,16 @@ class Connection:
             raise network_error(error) from None
 
     def _accept(
-        self, response: requests.Response, statuses: Statuses, secrets: Iterable[str], longest: int
+        self, response: requests.Response, accepted: Accepted, secrets: Iterable[str]
     ) -> Reply:
         with response:
-            if response.ok:
-                return Reply(response.headers, receive(response, longest))
-            said = message_of(_error_body(response), secrets)
+            status = response.status_code
+            if status in accepted.statuses:
+                return Reply(response.headers, receive(response, accepted.longest))
+            # A success that is not expected may hold a part of a file, which is not a message.
+            said = "" if response.ok else message_of(_error_body(response), secrets)
             now = self._clock.now()
-            raise status_error(statuses, response.status_code, response.headers, said, now)
+            raise status_error(accepted.errors, status, response.headers, said, now)
 
 
 def _error_body(response: requests.Response) -> bytes:

@@ -46,6 +46,7 @@ _PASSING: Statuses = {
     HTTPStatus.INTERNAL_SERVER_ERROR: (TransientError, "Clarity has a fault of its own"),
 }
 API: Statuses = _PASSING | {
+    HTTPStatus.OK: (TransientError, "the response has an unexpected status"),
     HTTPStatus.BAD_REQUEST: (
         RequestRefusedError,
         "Clarity refuses the request: check the settings that it names",
@@ -66,8 +67,10 @@ API: Statuses = _PASSING | {
         "Clarity knows no such thing: check the ids in the settings, and api_url",
     ),
 }
-"""HTTP statuses of the API; 400 and 500 stand for all others of their hundred."""
+"""HTTP statuses of the API. 400 and 500 stand for all others of their hundred, 200 for all below
+400 that the request does not declare as complete."""
 FILES: Statuses = _PASSING | {
+    HTTPStatus.OK: (FileError, "the response is not a complete file"),
     HTTPStatus.BAD_REQUEST: (FileError, "its link is refused; perhaps it has expired"),
 }
 """HTTP statuses of the files' host, which knows neither key nor organisation."""
@@ -134,14 +137,18 @@ def status_error(
     statuses: Statuses, status: int, headers: Mapping[str, str], said: str, now: datetime
 ) -> ClarityError:
     """Name the error that a failed reply stands for."""
-    is_theirs = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    rest = HTTPStatus.INTERNAL_SERVER_ERROR if is_theirs else HTTPStatus.BAD_REQUEST
-    kind, says = statuses.get(status, statuses[rest])
+    kind, says = statuses.get(status, statuses[_group(status)])
     said = f", {said!r}" if said else ""
     error = kind(f"{says} (HTTP {status}{said})")
     if isinstance(error, TransientError):
         error.retry_after = parse_retry_after(headers.get("Retry-After"), now)
     return error
+
+
+def _group(status: int) -> int:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.BAD_REQUEST if status >= HTTPStatus.BAD_REQUEST else HTTPStatus.OK
 
 
 def message_of(body: bytes, secrets: Iterable[str] = ()) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 from tap_clarity.api.bodies import prove_whole
-from tap_clarity.api.connection import Call
+from tap_clarity.api.connection import WHOLE, Call
 from tap_clarity.api.errors import TransientError
 from tap_clarity.instants import format_instant
 
@@ -76,7 +77,13 @@ def continue_recent(
         ClarityError: If Clarity refuses, the token perhaps, or cannot be reached.
     """
     body = {"org": org, "continuationToken": token}
-    call = Call("POST", f"{PATH}-continuation", body=body, secret=token, longest=LONGEST)
+    call = Call(
+        *("POST", f"{PATH}-continuation"),
+        body=body,
+        secret=token,
+        longest=LONGEST,
+        statuses=WHOLE | {HTTPStatus.NO_CONTENT},
+    )
     return _ask(connection, call, open_body)
 
 

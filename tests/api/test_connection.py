@@ -100,6 +100,54 @@ def test_a_refusal_is_final(
     assert not clock.pauses
 
 
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 299, 300, 304])
+def test_another_success_than_200_is_retried_and_its_body_is_not_quoted(
+    connection: Connection, sandbox: Sandbox, clock: Waits, status: int
+) -> None:
+    sandbox.faults.order("status", path=LIST, times=2, status=status, body='{"datasources": []}')
+    assert len(ask(connection, sandbox)["datasources"]) == 2
+    assert len(clock.pauses) == 2
+    sandbox.faults.order("status", path=LIST, times=None, status=status, body='{"datasources": []}')
+    with pytest.raises(UnavailableError) as caught:
+        ask(connection, sandbox)
+    assert str(caught.value) == (
+        f"GET /v2/datasources: the response has an unexpected status (HTTP {status}); "
+        "given up for now, nothing is lost: run again later"
+    )
+
+
+def test_a_request_declares_the_statuses_of_a_complete_response(
+    connection: Connection, sandbox: Sandbox, clock: Waits
+) -> None:
+    sandbox.faults.order("status", path=LIST, status=202, body='"accepted"')
+    call = Call("GET", LIST, statuses=frozenset({200, 202}))
+    assert connection.ask(call, lambda reply: read_json(reply.body)) == "accepted"
+    assert not clock.pauses
+
+
+@pytest.mark.parametrize("status", [202, 206])
+def test_a_report_request_with_another_success_is_not_repeated(
+    connection: Connection, sandbox: Sandbox, status: int
+) -> None:
+    sandbox.faults.order("status", path=REPORTS, status=status)
+    with pytest.raises(AmbiguousError, match=rf"unexpected status \(HTTP {status}\); Clarity may"):
+        order_report(connection, sandbox)
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 299, 300, 304])
+def test_only_200_is_a_complete_file(
+    connection: Connection, sandbox: Sandbox, clock: Waits, status: int
+) -> None:
+    sandbox.faults.order("status", path="/files/*", status=status, body="a part")
+    with pytest.raises(FileError) as caught:
+        connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply)
+    assert str(caught.value) == (
+        f"file download: the response is not a complete file (HTTP {status})"
+    )
+    assert not clock.pauses
+
+
 @pytest.mark.usefixtures("without_jitter")
 @pytest.mark.parametrize(
     ("asked", "pauses"),
