@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox import devices, drawing, instants, metadata
+from tap_clarity.sandbox import devices, drawing, instants, metadata, pages
 from tap_clarity.sandbox.messages import (
     KEY_HEADER,
     ApiError,
@@ -16,8 +16,10 @@ from tap_clarity.sandbox.messages import (
     bad,
     json_response,
 )
+from tap_clarity.sandbox.pages import Listing
 from tap_clarity.sandbox.quirks import Quirk
 from tap_clarity.sandbox.reports import FILES
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +69,7 @@ class Api:
         now = self._admitted(request)
         found = metadata.datasource_list(self.world, now)
         drawn = [drawing.datasource(each, self.world.quirks) for each in found]
-        return json_response({"subscribingOrg": self.world.org, "datasources": drawn})
+        return self._listed(request, Listing("datasourceId", "datasources", has_org=True), drawn)
 
     def datasource(self, request: Request, datasource_id: str) -> Response:
         now = self._admitted(request)
@@ -80,15 +82,20 @@ class Api:
 
     def subscriptions(self, request: Request) -> Response:
         found = metadata.subscriptions(self.world, self._admitted(request))
-        return json_response({"subscribingOrg": self.world.org, "subscriptions": found})
+        listing = Listing("subscriptionId", "subscriptions", has_org=True)
+        return self._listed(request, listing, found)
 
     def nodes(self, request: Request) -> Response:
         found = devices.nodes(self.world, self._admitted(request))
-        return json_response(drawing.nodes(found, self.world.quirks))
+        is_wrapped = Quirk.WRAPPED_NODES in self.world.quirks
+        if is_wrapped and len(found) == 1:
+            return json_response(found[0])
+        return self._listed(request, Listing("nodeId", "nodes" if is_wrapped else None), found)
 
     def status_summary(self, request: Request) -> Response:
         found = devices.status_summaries(self.world, self._admitted(request))
-        return json_response([drawing.status_summary(each, self.world.quirks) for each in found])
+        drawn = [drawing.status_summary(each, self.world.quirks) for each in found]
+        return self._listed(request, Listing("nodeId"), drawn)
 
     def node_status(self, request: Request, node_id: str) -> Response:
         now = self._admitted(request)
@@ -98,10 +105,12 @@ class Api:
     def alarms(self, request: Request, node_id: str) -> Response:
         now = self._admitted(request)
         found = devices.alarms(self._node(node_id, now), now)
-        return json_response([each for each in found if _is_asked_for(each, request)])
+        asked = [each for each in found if _is_asked_for(each, request)]
+        return self._listed(request, Listing("alarmType"), asked)
 
     def accessory_modules(self, request: Request) -> Response:
-        return json_response(devices.accessory_modules(self.world, self._admitted(request)))
+        found = devices.accessory_modules(self.world, self._admitted(request))
+        return self._listed(request, Listing("moduleId"), found)
 
     def recent_query(self, request: Request) -> Response:
         return self.recent.query(self._body(request), self.clock.millis())
@@ -119,8 +128,15 @@ class Api:
         singular_only = Quirk.SINGULAR_POLL_PATH in self.world.quirks
         if (singular_only and s) or not (singular_only or version):
             raise ApiError(HTTPStatus.NOT_FOUND, "Not found")
+        refused = Unknown.PLURAL_POLL_REFUSED if s else Unknown.SINGULAR_POLL_REFUSED
+        if refused in self.world.quirks:
+            raise ApiError(HTTPStatus(self.world.parameters.poll_refusal), "Not supported")
         self._admit(request.query.get("org", self.world.org))
         return self.reports.poll(report_id, self.clock.millis())
+
+    def _listed(self, request: Request, listing: Listing, found: list[dict[str, Any]]) -> Response:
+        base_url = self.reports.base_url
+        return json_response(pages.listed(self.world, request, base_url, listing, found))
 
     def _node(self, node_id: str, now: int) -> Node:
         node = devices.find_node(self.world, node_id, now)

@@ -11,10 +11,12 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from tap_clarity.sandbox import instants
-from tap_clarity.sandbox.faults import KINDS, Fault, parse
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.faults import KINDS, UNKNOWN_KINDS, Fault, parse
+from tap_clarity.sandbox.parameters import MEANINGS, Parameters
+from tap_clarity.sandbox.quirks import LABELS, Quirk
 from tap_clarity.sandbox.recent import FORMATS
 from tap_clarity.sandbox.sandbox import Sandbox
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         daily_quota=options.daily_quota,
         files_per_report=options.files_per_report,
         gzip=options.gzip,
+        token_refusal=options.token_refusal,
         recent_format=options.recent_format,
         quirks=options.quirk,
+        parameters=dict(options.parameter),
     )
     for fault in options.fault:
         sandbox.faults.add(fault)
@@ -105,19 +109,37 @@ def _fault(spec: str) -> Fault:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _parameter(spec: str) -> tuple[str, str]:
+    name, _, value = spec.partition("=")
+    try:
+        Parameters().changed({name: value})
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name, value
+
+
 def _epilog() -> str:
     quirks = [f"  {each.number:>2} {each.label:<24} {each.says}" for each in Quirk]
-    kinds = [f"  {kind:<18} {says}" for kind, says in KINDS.items()]
+    unknowns = [f"  {each.label:<25} {each.says}" for each in Unknown]
+    parameters = [f"  {name:<20} {meaning}" for name, meaning in MEANINGS.items()]
+    kinds = [f"  {name:<22} {kind.says}" for name, kind in (KINDS | UNKNOWN_KINDS).items()]
     return "\n".join(
         [
             "Quirks: where documentation and reality disagree; on, it does the other thing.",
             *quirks,
             "",
+            "Unknowns, switched by --quirk too: what the documentation leaves open.",
+            *unknowns,
+            "",
+            "Parameters of the unknowns: --parameter NAME=VALUE",
+            *parameters,
+            "",
             "Faults: KIND [name=value ...] [Header:value ...]",
             *kinds,
-            "  Which requests: path=GLOB method=GET. How often: times=N (default 1), or",
+            "  Which requests: path=GLOB method=GET contains=TEXT (in the body, such as a date).",
+            "  How often: times=N (default 1), or",
             "  probability=P seed=N (for ever, unless times is given). Details: status= body=",
-            "  message= seconds= at=0.5 (a share of the body, or of the rows).",
+            "  message= word= seconds= at=0.5 (a share of the body, or of the rows).",
             "",
             "Controls, without a key: /_sandbox/clock, requests, truth, quirks, faults.",
             "All of it: docs/sandbox.md.",
@@ -176,6 +198,13 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV files are gzipped and say so in Content-Encoding, or do not, or are not",
     )
     add(
+        "--token-refusal",
+        type=int,
+        choices=(400, 401, 403, 404, 410),
+        default=400,
+        help="status for a continuation token that is expired or unknown (default: 400)",
+    )
+    add(
         "--recent-format",
         choices=FORMATS,
         help="answer recent measurements in this format, whatever is asked",
@@ -184,9 +213,18 @@ def _parser() -> argparse.ArgumentParser:
         "--quirk",
         action="append",
         default=[],
-        choices=("all", *(quirk.label for quirk in Quirk)),
+        choices=LABELS,
         metavar="NAME",
-        help="switch a quirk on (see below); may be repeated, `all` means every one",
+        help="switch a quirk on (see below); may be repeated; `all` means all that have a "
+        "number, `unknowns` all others",
+    )
+    add(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE",
+        help="change a number or word that a quirk needs (see below); may be repeated",
     )
     add(
         "--fault",

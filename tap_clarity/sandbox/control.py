@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,8 @@ from tap_clarity.sandbox.faults import ordered
 from tap_clarity.sandbox.messages import ApiError, Request, Response, bad, json_response
 from tap_clarity.sandbox.metrics import FREQUENCIES
 from tap_clarity.sandbox.plain import plain
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.quirks import ALL, SWITCHES, Quirk
+from tap_clarity.sandbox.unknowns import UNKNOWNS
 from tap_clarity.sandbox.world import RESOURCES
 
 if TYPE_CHECKING:
@@ -77,20 +78,30 @@ class Control:
         current = self.world.quirks
         return json_response(
             [
-                {"number": q.number, "name": q.label, "says": q.says, "on": q in current}
-                for q in Quirk
+                {
+                    "number": each.number if isinstance(each, Quirk) else None,
+                    "name": each.label,
+                    "says": each.says,
+                    "evidence": each.evidence,
+                    "on": each in current,
+                }
+                for each in SWITCHES
             ]
         )
 
     def switch_quirks(self, request: Request) -> Response:
-        order: dict[str, list[str]] = request.body
+        order: dict[str, Any] = request.body
+        self.world.switches.set(**order.get("parameters", {}))
         self.world.switches.turn_off(*order.get("off", []))
         self.world.switches.turn_on(*order.get("on", []))
         return self.read_quirks(request)
 
     def clear_quirks(self, request: Request) -> Response:
-        self.world.switches.turn_off("all")
+        self.world.switches.turn_off(ALL, UNKNOWNS)
         return self.read_quirks(request)
+
+    def read_parameters(self, _request: Request) -> Response:
+        return json_response(asdict(self.world.parameters))
 
     def read_faults(self, _request: Request) -> Response:
         return json_response(list(self.faults))
@@ -138,6 +149,7 @@ _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]]
     ("GET", re.compile(r"/quirks"), Control.read_quirks),
     ("POST", re.compile(r"/quirks"), Control.switch_quirks),
     ("DELETE", re.compile(r"/quirks"), Control.clear_quirks),
+    ("GET", re.compile(r"/parameters"), Control.read_parameters),
     ("GET", re.compile(r"/faults"), Control.read_faults),
     ("POST", re.compile(r"/faults"), Control.order_fault),
     ("DELETE", re.compile(r"/faults"), Control.clear_faults),

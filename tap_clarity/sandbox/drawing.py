@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.quirks import Quirk, Quirks
 
 if TYPE_CHECKING:
-    Quirks = frozenset[Quirk]
     Fields = dict[str, Any]
 
 
@@ -21,12 +20,6 @@ def details(fields: Fields, request: Fields, quirks: Quirks) -> Fields:
     if Quirk.SWAPPED_SHAPES in quirks:
         return {**fields, "openData": [fields["openData"]]}
     return {"request": request, "datasource": fields}
-
-
-def nodes(found: list[Fields], quirks: Quirks) -> object:
-    if Quirk.WRAPPED_NODES not in quirks:
-        return found
-    return found[0] if len(found) == 1 else {"nodes": found}
 
 
 def status_summary(fields: Fields, quirks: Quirks) -> Fields:

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import threading
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tap_clarity.sandbox import spoil
 from tap_clarity.sandbox.delivery import Delivery
-from tap_clarity.sandbox.messages import JSON_TYPE, Request, Response
+from tap_clarity.sandbox.messages import JSON_TYPE, Request, Response, json_response
 from tap_clarity.sandbox.mixing import blend, unit
+from tap_clarity.sandbox.report_records import FAILED, IN_PROGRESS, NO_URLS, Outcome
 from tap_clarity.sandbox.reports import denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tap_clarity.sandbox.unknowns import Evidence
+
 _DRIPS: Final = 20
+_WITHOUT_BODY: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 _HTML: Final = b"<!DOCTYPE html><html><body><h1>We'll be right back</h1></body></html>"
 
-KINDS: Final = {
+
+class Kind(NamedTuple):
+    """Where a behaviour is known from, and what a fault of this kind does."""
+
+    evidence: Evidence
+    says: str
+
+
+_SAYS: Final = {
     "status": "answer `status` with `headers` and `body`, without asking the API",
     "html": "answer an HTML page with status 200, without asking the API",
     "garbage": "answer bytes that are nothing, with status 200, without asking the API",
@@ -41,6 +54,31 @@ KINDS: Final = {
     "row-outside": "move the row at `at` out of the window (for CSV files)",
     "row-not-a-number": "put a word in place of a number in the row at `at` (for CSV files)",
 }
+# Clients have seen the first two; Clarity documents `failed`, and that URLs expire.
+_EVIDENCE: Final[dict[str, Evidence]] = {
+    "status": "seen",
+    "stall": "seen",
+    "failed-report": "documented",
+    "expired-link": "documented",
+}
+KINDS: Final = {kind: Kind(_EVIDENCE.get(kind, "invented"), says) for kind, says in _SAYS.items()}
+UNKNOWN_KINDS: Final = {
+    kind: Kind("invented", says)
+    for kind, says in {
+        "never-ending-report": "let the report stay in-progress for good (for its request or poll)",
+        "report-status": "let the report end in the status `word` (for its request or poll)",
+        "report-without-urls": "let the report succeed without URLs; `word` is missing, list, null "
+        "or text (for its request or poll)",
+        "poll-without-urls": "leave the URLs out of this reply only; `word` as above (for a poll)",
+        "forgotten-report": "answer 404 for the report from now on (for its poll)",
+        "purged-files": "let the file host answer `status`, 403 or 404, for the report's files "
+        "from now on (for its request or poll)",
+        "other-status": "answer as usual, but with `status`; 204 and 304 have no body",
+        "partial-content": "answer 206 with Content-Range and the part `at` of the body, in whole "
+        "lines",
+        "blank-file": "send a file that holds only `word`, nothing by default (for files)",
+    }.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +97,48 @@ class Fault:
     message: str = "The report could not be generated"
     seconds: float = 1
     at: float = 0.5
+    word: str = ""
+    contains: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            known = ", ".join(KINDS)
+        if self.kind not in KINDS | UNKNOWN_KINDS:
+            known = ", ".join(KINDS | UNKNOWN_KINDS)
             message = f"no such fault: {self.kind} (there are {known})"
             raise ValueError(message)
         if not 0 <= self.at <= 1:
             raise ValueError("at is a share, from 0 to 1")
+        if self.kind.endswith("-without-urls") and self.word not in {"", *NO_URLS}:
+            message = f"word must be one of {', '.join(NO_URLS)}"
+            raise ValueError(message)
+
+    def outcome(self) -> Outcome | None:
+        """What this fault orders for a report, if it is of such a kind."""
+        made = _OUTCOMES.get(self.kind)
+        return made(self) if made else None
 
     def strikes(self, request: Request) -> bool:
         meant = self.method in {"*", request.method}
-        return meant and fnmatchcase(request.path, self.path)
+        scope = _SCOPES.get(self.kind, "/")
+        if not meant or scope not in request.path or not fnmatchcase(request.path, self.path):
+            return False
+        return self.contains in json.dumps(request.body, ensure_ascii=False)
 
 
+_OUTCOMES: Final[dict[str, Callable[[Fault], Outcome]]] = {
+    "failed-report": lambda fault: Outcome(status=FAILED, message=fault.message),
+    "never-ending-report": lambda _: Outcome(status=IN_PROGRESS),
+    "report-status": lambda fault: Outcome(status=fault.word or "cancelled"),
+    "report-without-urls": lambda fault: Outcome(no_urls_as=fault.word or "missing"),
+    "forgotten-report": lambda _: Outcome(is_forgotten=True),
+    "purged-files": lambda fault: Outcome(
+        purged_status=404 if fault.status == HTTPStatus.NOT_FOUND else 403
+    ),
+}
+# What a request's path must contain for a fault that means something for some requests only.
+_SCOPES: Final = {
+    **dict.fromkeys((*_OUTCOMES, "poll-without-urls"), "/report-request"),
+    "blank-file": "/files/",
+}
 _NUMBERS: Final[dict[str, Callable[[str], int | float]]] = {
     "times": int,
     "probability": float,
@@ -158,7 +224,7 @@ def instead(fault: Fault) -> Response | None:
     """Answer without asking the API, where the fault is of that kind."""
     if fault.kind == "status":
         headers = {"Content-Type": JSON_TYPE, **fault.headers}
-        return Response(fault.status, fault.body.encode(), headers)
+        return Response(fault.status, _body(fault.status, fault.body.encode()), headers)
     if fault.kind == "html":
         return Response(HTTPStatus.OK, _HTML, {"Content-Type": "text/html"})
     if fault.kind == "garbage":
@@ -169,14 +235,50 @@ def instead(fault: Fault) -> Response | None:
 
 def spoiled(fault: Fault, response: Response) -> Response:
     """Do to an answer what the fault says."""
-    if fault.kind in spoil.FILE_FAULTS:
-        if response.status != HTTPStatus.OK:
-            return response
-        return spoil.spoiled_file(response, fault.kind, fault.at)
+    change = _CHANGES.get(fault.kind)
+    if change is not None:
+        return change(fault, response) if response.is_success else response
     plan = _DELIVERIES.get(fault.kind)
     return replace(response, delivery=plan(fault)) if plan else response
 
 
+def _body(status: int, body: bytes) -> bytes:
+    return b"" if status in _WITHOUT_BODY else body
+
+
+def _other_status(fault: Fault, response: Response) -> Response:
+    if fault.status not in _WITHOUT_BODY:
+        return replace(response, status=fault.status)
+    headers = {k: v for k, v in response.headers.items() if not k.startswith("Content-")}
+    return Response(fault.status, b"", headers)
+
+
+def _partial(fault: Fault, response: Response) -> Response:
+    whole = response.whole_body()
+    part = spoil.first_lines(whole, fault.at)
+    scope = {
+        "Content-Length": str(len(part)),
+        "Content-Range": f"bytes 0-{len(part) - 1}/{len(whole)}",
+    }
+    return Response(HTTPStatus.PARTIAL_CONTENT, part, {**response.headers, **scope})
+
+
+def _without_urls(fault: Fault, response: Response) -> Response:
+    record = json.loads(response.whole_body())
+    kept = {name: value for name, value in record.items() if not name.startswith("urls")}
+    return json_response({**kept, **NO_URLS[fault.word or "missing"]}, response.status)
+
+
+_CHANGES: Final[dict[str, Callable[[Fault, Response], Response]]] = {
+    "poll-without-urls": _without_urls,
+    "other-status": _other_status,
+    "partial-content": _partial,
+    "blank-file": lambda fault, response: spoil.blank_file(response, fault.word),
+    **dict.fromkeys(
+        spoil.FILE_FAULTS,
+        lambda fault, response: spoil.spoiled_file(response, fault.kind, fault.at),
+    ),
+}
 _DELIVERIES: Final[dict[str, Callable[[Fault], Delivery]]] = {
     "drop": lambda _: Delivery(no_answer=True),
     "cut": lambda fault: Delivery(stop_at=fault.at, ending="reset"),

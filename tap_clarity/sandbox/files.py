@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tap_clarity.sandbox import wide
 from tap_clarity.sandbox.messages import Response
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from tap_clarity.sandbox.quirks import Quirks
     from tap_clarity.sandbox.wide import Line, Table
 
 Gzip = Literal["declared", "bare", "none"]
@@ -41,24 +43,45 @@ def write_csv(path: Path, parts: Iterable[bytes], *, zipped: bool) -> None:
                 file.write(part)
 
 
+def blank_file(form: str, first_column: str) -> bytes:
+    """Return the content of a file that has no measurements and no proper header."""
+    texts = {"nothing": "", "newline": "\n", "quotes": '""', "id-column": first_column}
+    return texts[form].encode()
+
+
 def write_parquet(path: Path, table: Table, lines: Iterable[Line]) -> None:
     import pyarrow as pa  # noqa: PLC0415 - only those who ask for Parquet need it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
+    quirks = table.query.quirks
     attributes = table.query.attributes() * len(table.columns)
-    kinds = [_arrow_type(pa, name) for name in (*table.id_columns(), *attributes)]
+    kinds = [_arrow_type(pa, name, quirks) for name in (*table.id_columns(), *attributes)]
     schema = pa.schema(list(zip(table.header(), kinds, strict=True)))
+    missing = float("nan") if Unknown.PARQUET_NAN in quirks else None
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for group in _groups(lines):
             values = zip(*group, strict=True) if group else ([] for _ in kinds)
-            arrays = [pa.array(list(each), kind) for each, kind in zip(values, kinds, strict=True)]
+            arrays = [
+                pa.array(_filled(each, missing) if pa.types.is_floating(kind) else each, kind)
+                for each, kind in zip(map(list, values), kinds, strict=True)
+            ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def _arrow_type(pa: Any, name: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+def _filled(values: list[object], missing: float | None) -> list[object]:
+    return [missing if each is None else each for each in values]
+
+
+def _arrow_type(pa: Any, name: str, quirks: Quirks) -> Any:  # noqa: ANN401 - pyarrow ships no types
     if name in wide.TIMES:
-        return pa.timestamp("ms", tz="UTC")
-    return pa.float64() if name in {*wide.PLACES, "raw", "value"} else pa.string()
+        as_integer = Unknown.PARQUET_EPOCH_MILLISECONDS in quirks
+        return pa.int64() if as_integer else pa.timestamp("ms", tz="UTC")
+    if name in wide.PLACES:
+        return pa.float64()
+    if name in {"raw", "value"}:
+        return pa.float32() if Unknown.PARQUET_FLOAT32 in quirks else pa.float64()
+    is_encoded = Unknown.PARQUET_DICTIONARY in quirks
+    return pa.dictionary(pa.int32(), pa.string()) if is_encoded else pa.string()
 
 
 def _groups(lines: Iterable[Line]) -> Iterator[list[Line]]:

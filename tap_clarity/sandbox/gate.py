@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_clarity.sandbox.control import CONTROL
@@ -40,9 +39,11 @@ class Gate:
         if other is not None:
             return other
         response = self.api.answer(request)
-        is_report = "/report-request" in request.path and response.status == HTTPStatus.OK
-        if fault.kind == "failed-report" and is_report:
-            report_id = json.loads(response.whole_body())["reportId"]
-            self.api.reports.fail(report_id, fault.message)
-            return response if request.method == "POST" else self.api.answer(request)
-        return spoiled(fault, response)
+        outcome = fault.outcome()
+        if outcome is None or not response.is_success:
+            return spoiled(fault, response)
+        report_id = json.loads(response.whole_body())["reportId"]
+        self.api.reports.order_outcome(report_id, outcome)
+        if request.method == "POST":
+            return self.api.reports.show(report_id, self.api.clock.millis())
+        return self.api.answer(request)

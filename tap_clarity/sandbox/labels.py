@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.quirks import Quirk, Quirks
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_clarity.sandbox.metrics import Metric
 
-    Quirks = frozenset[Quirk]
 
 STYLES: Final = ("canonical", "english", "legacy")
 
@@ -33,17 +33,17 @@ _ENGLISH_QUANTITIES: Final = {
     "bcBiomass": "Black carbon, biomass",
     "bcFossilFuel": "Black carbon, fossil fuel",
     "no2Conc": "NO2 concentration",
-    "o3Conc": "O3 concentration",
+    "o3Conc": "Ozone",
     "pm10ConcMass": "PM 10 mass concentration",
     "pm10ConcNum": "PM 10 number concentration",
     "pm1ConcMass": "PM 1 mass concentration",
     "pm1ConcNum": "PM 1 number concentration",
     "pm2_5ConcMass": "PM 2.5 mass concentration",
     "pm2_5ConcNum": "PM 2.5 number concentration",
-    "relHumidAmbient": "Ambient relative humidity",
-    "relHumidInternal": "Internal relative humidity",
-    "temperatureAmbient": "Ambient temperature",
-    "temperatureInternal": "Internal temperature",
+    "relHumidAmbient": "Relative humidity ambient",
+    "relHumidInternal": "Relative humidity internal",
+    "temperatureAmbient": "Temperature ambient",
+    "temperatureInternal": "Temperature internal",
     "windDirection": "Wind direction",
     "windSpeed": "Wind speed",
 }
@@ -52,9 +52,8 @@ _ENGLISH_AGGREGATES: Final = {
     "1HourMean": "1-hour mean",
     "24HourRollingMean": "24-hour rolling mean",
     "24HourMean": "24-hour mean",
-    "Nowcast": "NowCast",
+    "Nowcast": "Nowcast",
 }
-_ENGLISH_INDICES: Final = {"UsEpaAqi": " US EPA AQI", "WaDwerAqi": " WA DWER AQI"}
 _LEGACY_QUANTITIES: Final = {"relHumidInternal": "relHumid", "temperatureInternal": "temperature"}
 _LEGACY_AGGREGATES: Final = {
     "24HourRollingMean": "_24HourRollingMean",
@@ -64,6 +63,11 @@ _LEGACY_AGGREGATES: Final = {
 
 def canonical(name: str, quirks: Quirks) -> str:
     return name.replace("Nowcast", "NowCast") if Quirk.NOWCAST_CASING in quirks else name
+
+
+def style_of(asked: str, quirks: Quirks) -> str:
+    """Choose the style of the columns: as asked, unless all are English."""
+    return "english" if Unknown.ENGLISH_LABELS in quirks else asked
 
 
 def id_label(name: str, style: str, quirks: Quirks) -> str:
@@ -80,14 +84,17 @@ def cell_label(metric: Metric, attribute: str, style: str, quirks: Quirks) -> st
 
 
 def _canonical_cell(metric: Metric, attribute: str, quirks: Quirks) -> str:
-    return f"{canonical(metric.name, quirks)}.{attribute}"
+    separator = "_" if Unknown.UNDERSCORE_COLUMNS in quirks else "."
+    if Unknown.CAPITAL_ATTRIBUTES in quirks:
+        attribute = attribute[0].upper() + attribute[1:]
+    return f"{canonical(metric.name, quirks)}{separator}{attribute}"
 
 
 def _english_cell(metric: Metric, attribute: str, quirks: Quirks) -> str:
     quantity = _ENGLISH_QUANTITIES.get(metric.quantity.name, metric.quantity.name)
     if Quirk.DOCUMENTED_LABELS in quirks:
         quantity = quantity.replace("PM ", "PM")
-    index = _ENGLISH_INDICES.get(metric.standard or "", "")
+    index = f", {metric.standard}" if metric.standard else ""
     return f"{quantity}, {_ENGLISH_AGGREGATES[metric.aggregate]}{index} {attribute}"
 
 

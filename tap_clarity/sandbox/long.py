@@ -9,7 +9,9 @@ from tap_clarity.sandbox import labels
 from tap_clarity.sandbox.instants import iso
 from tap_clarity.sandbox.measure import cells
 from tap_clarity.sandbox.metrics import with_concentrations
+from tap_clarity.sandbox.positions import position
 from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,15 +84,19 @@ def _facts(query: MeasurementQuery, cell: Cell) -> Item:
     facts: Item = {"raw": cell.raw, "value": cell.value, "status": cell.status}
     if query.qc_assessment:
         facts[query.attributes()[0]] = cell.assessment
+    if Unknown.UNKNOWN_ATTRIBUTES in query.quirks:
+        facts["confidence"] = 0.5
     if query.qc_flags:
         facts["qcFlags"] = list(cell.flags)
     return facts
 
 
 def _location(query: MeasurementQuery, row: Row) -> Item:
-    datasource = row.datasource
+    latitude, longitude = position(row, query.quirks)
+    more = {"altitude": 12} if Unknown.UNKNOWN_ATTRIBUTES in query.quirks else {}
     return {
-        "datasourceId": datasource.datasource_id,
-        "lat": round(datasource.latitude, query.location_rounding),
-        "lon": round(datasource.longitude, query.location_rounding),
+        "datasourceId": row.datasource.datasource_id,
+        "lat": round(latitude, query.location_rounding),
+        "lon": round(longitude, query.location_rounding),
+        **more,
     }

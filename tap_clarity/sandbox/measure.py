@@ -130,6 +130,10 @@ def _outage(datasource: Datasource, time: int) -> str | None:
     return {0: "silent", 1: "thin"}.get(draw)
 
 
+def _soon(frequency: Frequency) -> int:
+    return {"minute": 70 * SECOND, "hour": 4 * MINUTE, "day": 45 * MINUTE}[frequency]
+
+
 def _delay(frequency: Frequency, seed: int) -> int:
     """Say how long after its end a row arrives: mostly soon, sometimes late, rarely too late.
 
@@ -137,10 +141,10 @@ def _delay(frequency: Frequency, seed: int) -> int:
     """
     draw, spread = mix(seed) % 1000, unit(mix(seed ^ 1))
     very_late, late = (3, 40) if frequency == "day" else (1, 22)
+    soon = _soon(frequency)
     if frequency == "day":
-        soon, late_by, very_late_by = 45 * MINUTE, 46 * HOUR, (9 * DAY + HOUR, 12 * HOUR)
+        late_by, very_late_by = 46 * HOUR, (9 * DAY + HOUR, 12 * HOUR)
     else:
-        soon = 4 * MINUTE if frequency == "hour" else 70 * SECOND
         late_by = 170 * MINUTE
         very_late_by = (CACHE_DEPTHS[frequency] + 10 * MINUTE, 16 * HOUR)
     if draw < very_late:
@@ -153,6 +157,12 @@ def _delay(frequency: Frequency, seed: int) -> int:
 def entered_cache(row: Row) -> bool:
     """Tell whether a row was young enough for the recent cache when it arrived."""
     return row.time >= row.arrival - CACHE_DEPTHS[row.frequency]
+
+
+def is_late(row: Row) -> bool:
+    """Tell whether a row arrived later than most do."""
+    end = row.time + PERIODS[row.frequency]
+    return row.arrival - end >= _soon(row.frequency) * 3 // 2
 
 
 def cells(row: Row, as_of: int, among: Container[str] | None = None) -> Iterator[Cell]:

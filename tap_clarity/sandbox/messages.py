@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_clarity.sandbox.delivery import PROMPT, Delivery
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.quirks import Quirk, Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +37,10 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     delivery: Delivery = PROMPT
 
+    @property
+    def is_success(self) -> bool:
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
     def parts(self) -> Iterable[bytes]:
         return [self.body] if isinstance(self.body, bytes) else self.body
 
@@ -47,15 +51,19 @@ class Response:
 class ApiError(Exception):
     """An error that the API answers."""
 
-    def __init__(self, status: HTTPStatus, message: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers
 
-    def response(self, quirks: frozenset[Quirk] = frozenset()) -> Response:
+    def response(self, quirks: Quirks = frozenset()) -> Response:
         if Quirk.OTHER_MESSAGES in quirks:
-            return json_response({"Code": self.status.phrase, "Message": str(self)}, self.status)
+            told: dict[str, Any] = {"Code": self.status.phrase, "Message": str(self)}
+            return json_response(told, self.status, self.headers)
         # The one error body that has been seen carries its message as a list.
-        return json_response({"message": [str(self)]}, self.status)
+        return json_response({"message": [str(self)]}, self.status, self.headers)
 
 
 def bad(message: str) -> ApiError:

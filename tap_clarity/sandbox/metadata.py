@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_clarity.sandbox.instants import DAY, SECOND, iso, iso_or_none
-from tap_clarity.sandbox.network import DEPLOYED
+from tap_clarity.sandbox.network import DEPLOYED, Span
 from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox.network import Access, Datasource, Stay, Subscription
     from tap_clarity.sandbox.world import World
 
 PARTNER_ORG: Final = "harbourKQ2"
+PARTNER_ORGS: Final = (PARTNER_ORG, "uplandRB5", "quayTZ9")
 _SHARED_EVERY: Final = 4
 _OPEN_EVERY: Final = 3
 
@@ -63,7 +65,39 @@ def datasource_details(world: World, datasource: Datasource, now: int) -> dict[s
         details["subscriptionAttachmentHistory"] = [
             _attachment(world, datasource, each, now) for each in known
         ]
+    if Unknown.PARTNER_HISTORIES in world.quirks and not reference:
+        _add_partners(details, now)
     return _bare(details) if Quirk.BARE_HISTORIES in world.quirks else details
+
+
+def _add_partners(details: dict[str, Any], now: int) -> None:
+    """Show what others may read beside the org: a subscription per partner, some since earlier."""
+    for turn, org in enumerate(PARTNER_ORGS):
+        start = DEPLOYED - (turn + 1) * 90 * DAY
+        span = Span(start, start + (turn + 1) * 300 * DAY).seen_at(now)
+        name = f"S{details['datasourceId'][2:]}{turn}"
+        access = {"subscriptionId": name, "sourceId": details["currentSourceId"]}
+        details["accessToMeasurements"].append(
+            {**access, "accessStart": iso(span.start), "accessEnd": iso_or_none(span.end)}
+        )
+        details["subscriptionAttachmentHistory"].append(
+            {
+                "subscriptionId": name,
+                "subscriptionAttachmentId": f"{name}:{span.start // SECOND:08x}",
+                "org": org,
+                "attachmentDate": iso(span.start),
+                "detachmentDate": iso_or_none(span.end),
+            }
+        )
+        details["subscriptionHistory"].append(
+            {
+                "subscriptionId": name,
+                "subscriptionType": "shared",
+                "org": org,
+                "timePeriodStart": iso(span.start),
+                "timePeriodEnd": iso_or_none(span.end),
+            }
+        )
 
 
 def _bare(details: dict[str, Any]) -> dict[str, Any]:

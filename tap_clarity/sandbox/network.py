@@ -12,7 +12,7 @@ from tap_clarity.sandbox import instants
 from tap_clarity.sandbox.air import Site
 from tap_clarity.sandbox.instants import DAY, HOUR, MINUTE
 from tap_clarity.sandbox.mixing import blend, code, mix, unit
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.quirks import Quirk, Quirks
 
 SourceType = Literal["CLARITY_NODE", "REFERENCE_SITE"]
 Role = Literal["swapped", "reference", "halfway", "stopped", "lapsed", "bare", "shared", "plain"]
@@ -152,13 +152,13 @@ class Network:
 
 
 @lru_cache(maxsize=4)
-def network(seed: int, size: int, anchor: int, quirks: frozenset[Quirk]) -> Network:
+def network(seed: int, size: int, anchor: int, quirks: Quirks) -> Network:
     """Build a network; only the quirks of ids and statuses make a difference."""
     built = (build(seed, index, anchor, quirks) for index in range(size))
     return Network(tuple(sorted(built, key=attrgetter("datasource_id"))))
 
 
-def build(seed: int, index: int, anchor: int, quirks: frozenset[Quirk]) -> Datasource:
+def build(seed: int, index: int, anchor: int, quirks: Quirks) -> Datasource:
     """Make one datasource; its special days, if it has any, lie in the two after `anchor`."""
     own = blend(seed, index)
     role = _role(index)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from tap_clarity.sandbox import instants, labels
+from tap_clarity.sandbox import instants, labels, positions
 from tap_clarity.sandbox.messages import bad
 from tap_clarity.sandbox.metric_select import select
 from tap_clarity.sandbox.metrics import FREQUENCIES, catalogue
@@ -13,8 +13,8 @@ from tap_clarity.sandbox.quirks import Quirk
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox.metrics import Frequency, Metric
-
-_FINEST_ROUNDING: Final = 5
+    from tap_clarity.sandbox.parameters import Parameters
+    from tap_clarity.sandbox.quirks import Quirks, Switches
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class MeasurementQuery:
     qc_flags: bool
     location_rounding: int
     label_style: str
-    quirks: frozenset[Quirk]
+    quirks: Quirks
+    parameters: Parameters
 
     def columns(self) -> list[Metric]:
         """List the chosen metrics in the order of a file's columns."""
@@ -40,21 +41,23 @@ class MeasurementQuery:
         return (*(name for name, wanted in asked if wanted), "raw", "status", "value")
 
 
-def measurement_query(body: dict[str, Any], quirks: frozenset[Quirk]) -> MeasurementQuery:
+def measurement_query(body: dict[str, Any], switches: Switches) -> MeasurementQuery:
+    quirks = switches.current
     frequency = _frequency(body, quirks)
     style_key = "columnLabelStyle" if "columnLabelStyle" in body else "metricLabelStyle"
     return MeasurementQuery(
         frequency=frequency,
-        metrics=_metrics(body, frequency),
+        metrics=metrics_of(body, frequency),
         qc_assessment=flag(body, "qcAssessment"),
         qc_flags=flag(body, "qcFlags"),
-        location_rounding=_rounding(body),
+        location_rounding=_rounding(body, quirks),
         label_style=choice(body, style_key, labels.STYLES),
         quirks=quirks,
+        parameters=switches.parameters,
     )
 
 
-def _frequency(body: dict[str, Any], quirks: frozenset[Quirk]) -> Frequency:
+def _frequency(body: dict[str, Any], quirks: Quirks) -> Frequency:
     # The guide names a default, yet requests without a frequency were seen to fail.
     default = "minute" if Quirk.DEFAULT_FREQUENCY in quirks else None
     asked = body.get("outputFrequency", default)
@@ -64,7 +67,7 @@ def _frequency(body: dict[str, Any], quirks: frozenset[Quirk]) -> Frequency:
     raise bad("outputFrequency must be one of minute, hour, day")
 
 
-def _metrics(body: dict[str, Any], frequency: Frequency) -> frozenset[str]:
+def metrics_of(body: dict[str, Any], frequency: Frequency) -> frozenset[str]:
     text = body.get("metricSelect", "default")
     if not isinstance(text, str):
         raise bad("metricSelect must be a string")
@@ -74,11 +77,12 @@ def _metrics(body: dict[str, Any], frequency: Frequency) -> frozenset[str]:
         raise bad(str(error)) from None
 
 
-def _rounding(body: dict[str, Any]) -> int:
-    digits = body.get("locationRounding", _FINEST_ROUNDING)
+def _rounding(body: dict[str, Any], quirks: Quirks) -> int:
+    finest = positions.decimals(quirks)
+    digits = body.get("locationRounding", finest)
     if isinstance(digits, bool) or not isinstance(digits, int) or digits < 0:
         raise bad("locationRounding must be a whole number")
-    return min(digits, _FINEST_ROUNDING)
+    return min(digits, finest)
 
 
 def flag(body: dict[str, Any], name: str) -> bool:

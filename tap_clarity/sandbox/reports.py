@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillBuilding
 from dataclasses import dataclass, field, replace
@@ -13,20 +14,32 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_clarity.sandbox import files, signing
-from tap_clarity.sandbox.instants import DAY, SECOND, iso
-from tap_clarity.sandbox.messages import ApiError, Response, json_response
+from tap_clarity.sandbox.instants import HOUR, SECOND
+from tap_clarity.sandbox.messages import ApiError, Response, bad, json_response
 from tap_clarity.sandbox.mixing import blend, code
 from tap_clarity.sandbox.orders import echo, kind_of, read_order
-from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.quota import Quota
+from tap_clarity.sandbox.report_records import (
+    NO_DATA,
+    SUCCEEDED,
+    Built,
+    Outcome,
+    RecordWriter,
+    Report,
+    url_fields,
+)
+from tap_clarity.sandbox.row_order import arranged
+from tap_clarity.sandbox.unknowns import Unknown
 from tap_clarity.sandbox.wide import Table
 from tap_clarity.sandbox.world import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tap_clarity.sandbox.files import Gzip
     from tap_clarity.sandbox.measure import Row
     from tap_clarity.sandbox.orders import Order
+    from tap_clarity.sandbox.wide import Line
     from tap_clarity.sandbox.world import World
 
 FILES: Final = "/files/historical/"
@@ -46,19 +59,6 @@ class ReportTerms:
     gzip: Gzip = "declared"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A report in the making; it tells the data as of the instant when it is ready."""
-
-    report_id: str
-    kind: str
-    order: Order
-    echo: dict[str, Any]
-    ready_at: int
-    paths: Future[list[Path]]
-    failure: str | None = None
-
-
 @dataclass
 class ReportDesk:
     """Takes report requests, builds the files in the background and hands them out."""
@@ -67,13 +67,15 @@ class ReportDesk:
     base_url: str
     terms: ReportTerms
     _reports: dict[str, Report] = field(default_factory=dict)
-    _asked: dict[int, int] = field(default_factory=dict)
+    _polls: Counter[str] = field(default_factory=Counter)
+    _windows: set[tuple[str, Window]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closing: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._shelf = TemporaryDirectory(prefix="clarity-sandbox-")
         self._builders = ThreadPoolExecutor(_BUILDERS, thread_name_prefix="report")
+        self._quota = Quota(self.world.switches, self.terms.daily_quota)
 
     def close(self) -> None:
         self._closing.set()
@@ -82,30 +84,57 @@ class ReportDesk:
 
     def request(self, body: dict[str, Any], now: int) -> Response:
         order = read_order(self.world, body, now)
+        ready_at = now + round(self.terms.seconds * SECOND)
+        self._reject_if_empty(order, ready_at)
         with self._lock:
-            report_id = self._number(now)
-            ready_at = now + round(self.terms.seconds * SECOND)
+            self._quota.take(now)
+            report_id = "JB" + code(blend(self.world.seed, now, len(self._reports)), _DIGITS, 8)
+            window = (order.kind, Window(order.query.frequency, order.start, order.end))
             report = Report(
                 report_id,
                 kind_of(order, self.world.quirks),
                 order,
                 echo(body, order),
+                now,
                 ready_at,
+                window not in self._windows,
                 self._builders.submit(self._build, report_id, order, ready_at),
             )
+            self._windows.add(window)
             self._reports[report_id] = report
-        return json_response(self._record(report, now))
+        return replace(self.show(report_id, now), status=self._accepted())
+
+    def _accepted(self) -> int:
+        if Unknown.REPORT_REQUEST_CREATED in self.world.quirks:
+            return HTTPStatus.CREATED
+        if Unknown.REPORT_REQUEST_ACCEPTED in self.world.quirks:
+            return HTTPStatus.ACCEPTED
+        return HTTPStatus.OK
+
+    def _reject_if_empty(self, order: Order, as_of: int) -> None:
+        """Reject a window without data, where that is how the service says so."""
+        if Unknown.EMPTY_WINDOW_REJECTED in self.world.quirks:
+            table = Table.over(order.query, order.key, order.datasources)
+            if not any(table.lines(self._rows(order, order.window, as_of), as_of)):
+                raise bad(NO_DATA)
 
     def poll(self, report_id: str, now: int) -> Response:
         report = self._reports.get(report_id)
-        if report is None:
+        if report is None or self._is_forgotten(report, now):
             raise ApiError(HTTPStatus.NOT_FOUND, "no such report")
-        return json_response(self._record(report, now))
+        return self.show(report_id, now)
 
-    def fail(self, report_id: str, message: str) -> None:
-        """Let a report end badly, for good."""
+    def _is_forgotten(self, report: Report, now: int) -> bool:
+        kept = round(self.world.parameters.report_kept_hours * HOUR)
+        is_late = Unknown.FORGOTTEN_REPORTS in self.world.quirks and (
+            now >= report.requested_at + kept
+        )
+        return is_late or report.outcome.is_forgotten
+
+    def order_outcome(self, report_id: str, outcome: Outcome) -> None:
+        """Let a report end otherwise than it would, for good."""
         with self._lock:
-            self._reports[report_id] = replace(self._reports[report_id], failure=message)
+            self._reports[report_id] = replace(self._reports[report_id], outcome=outcome)
 
     def fetch(self, name: str, query: Mapping[str, str], now: int) -> Response:
         """Hand out a file to whoever brings a link that is still good, as S3 does."""
@@ -114,30 +143,37 @@ class ReportDesk:
         report = self._reports.get(Path(name).parent.name)
         if report is None or query.get("X-Amz-Signature") != mark or now >= int(expires):
             return denied()
-        path = next(each for each in report.paths.result() if each.name == Path(name).name)
+        purged = self._purged_status(report, now)
+        if purged is not None:
+            return denied() if purged == HTTPStatus.FORBIDDEN else gone()
+        path = next(each for each in report.built.result().paths if each.name == Path(name).name)
         return files.serve(path, self.terms.gzip, is_parquet=report.order.is_parquet)
 
-    def used(self, now: int) -> int:
-        """Count today's requests; the day is the UTC day."""
-        return self._asked.get(now // DAY, 0)
+    def _purged_status(self, report: Report, now: int) -> int | None:
+        parameters = self.world.parameters
+        until = report.ready_at + round(parameters.file_kept_hours * HOUR)
+        if Unknown.PURGED_FILES in self.world.quirks and now >= until:
+            return parameters.purged_status
+        return report.outcome.purged_status
 
-    def _number(self, now: int) -> str:
-        used = self.used(now)
-        if used >= self.terms.daily_quota:
-            raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "report quota of the organization used up")
-        self._asked[now // DAY] = used + 1
-        return "JB" + code(blend(self.world.seed, now, len(self._reports)), _DIGITS, 8)
-
-    def _build(self, report_id: str, order: Order, as_of: int) -> list[Path]:
+    def _build(self, report_id: str, order: Order, as_of: int) -> Built:
         ending = order.ending(zipped=self.terms.gzip != "none")
         shelf = Path(self._shelf.name)
-        paths = []
+        paths, is_empty = [], True
         for turn, window in enumerate(_pieces(order, self.terms.files), start=1):
             name = report_id if self.terms.files == 1 else f"{report_id}-{turn:03d}"
             path = shelf / f"{name}{ending}"
-            self._write(path, order, self._rows(order, window, as_of), as_of)
+            is_empty &= self._write(path, order, self._rows(order, window, as_of), as_of) == 0
             paths.append(path)
-        return paths
+        if is_empty and not order.is_parquet:
+            self._blank(paths, order)
+        return Built(paths, is_empty)
+
+    def _blank(self, paths: list[Path], order: Order) -> None:
+        if Unknown.EMPTY_WINDOW_BLANK_FILE in order.query.quirks:
+            text = files.blank_file(order.query.parameters.blank_file_as, order.key)
+            for path in paths:
+                files.write_csv(path, [text], zipped=self.terms.gzip != "none")
 
     def _rows(self, order: Order, window: Window, as_of: int) -> Iterator[Row]:
         found = self.world.rows(
@@ -152,71 +188,82 @@ class ReportDesk:
             if row.arrival <= as_of and (order.sources is None or row.source_id in order.sources):
                 yield row
 
-    def _write(self, path: Path, order: Order, rows: Iterator[Row], as_of: int) -> None:
+    def _write(self, path: Path, order: Order, rows: Iterator[Row], as_of: int) -> int:
+        """Write a file, and count its lines."""
         table = Table.over(order.query, order.key, order.datasources)
-        lines = table.lines(rows, as_of)
+        found = table.lines(rows, as_of)
+        lines = Counted(arranged(found, order.query.quirks, len(table.id_columns())))
         if order.is_parquet:
             files.write_parquet(path, table, lines)
         else:
             files.write_csv(path, table.csv_parts(lines), zipped=self.terms.gzip != "none")
+        return lines.count
 
-    def _record(self, report: Report, now: int) -> dict[str, Any]:
-        done = report.failure is None and now >= report.ready_at and _is_built(report.paths)
-        record: dict[str, Any] = {
-            "reportId": report.report_id,
-            "reportStatus": _status(report, done=done),
-            **self._message(report, done=done),
-            "report": report.kind,
-            "query": report.echo,
-        }
-        if done:
-            expires = now + round(self.terms.url_seconds * SECOND)
-            names = [f"{report.report_id}/{path.name}" for path in report.paths.result()]
-            record["urls"] = [self._link(name, expires) for name in names]
-            record["urlsExpireAt"] = iso(expires)
-        elif Quirk.EMPTY_OR_MISSING not in self.world.quirks:
-            record["urls"] = []
-        return record
+    def show(self, report_id: str, now: int) -> Response:
+        """Answer the record of a report as it is."""
+        report = self._reports[report_id]
+        is_done = now >= report.ready_at and _is_built(report.built)
+        quirks, parameters = self.world.quirks, self.world.parameters
+        if is_done:
+            self._polls[report_id] += 1
+        writer = RecordWriter(quirks, parameters, self._polls[report_id])
+        status = writer.status(report, is_done=is_done)
+        urls = self._urls(report, now) if status == SUCCEEDED else {}
+        return json_response(writer.record(report, status, now, urls))
 
-    def _message(self, report: Report, *, done: bool) -> dict[str, str]:
-        if report.failure is not None:
-            return {"message": report.failure}
-        if Quirk.OTHER_MESSAGES in self.world.quirks:
-            return {} if done else {"message": "in-progress"}
-        return {"message": "Ready" if done else "Processing"}
+    def _urls(self, report: Report, now: int) -> dict[str, Any]:
+        expires = now + round(self.terms.url_seconds * SECOND)
+        names = [f"{report.report_id}/{path.name}" for path in report.built.result().paths]
+        return url_fields([self._link(name, expires) for name in names], expires)
 
     def _link(self, name: str, expires: int) -> str:
         mark = signing.seal(self.world.signing_key, f"{name} {expires}".encode())
         return f"{self.base_url}{FILES}{name}?X-Amz-Expires={expires}&X-Amz-Signature={mark}"
 
 
-def _status(report: Report, *, done: bool) -> str:
-    if report.failure is not None:
-        return "failed"
-    return "succeeded" if done else "in-progress"
-
-
 def _pieces(order: Order, count: int) -> list[Window]:
     """Cut the range into as many parts as there are files, in the files' order."""
-    length = order.end - order.start
-    bounds = [order.start + length * turn // count for turn in range(count + 1)]
+    _, start, end = order.window
+    bounds = [start + (end - start) * turn // count for turn in range(count + 1)]
     pieces = [Window(order.query.frequency, *each) for each in pairwise(bounds)]
     return pieces[::-1] if order.newest_first else pieces
 
 
-def _is_built(paths: Future[list[Path]]) -> bool:
+def _is_built(built: Future[Built]) -> bool:
     """Wait a moment for the files, so that small reports are ready the instant they are due."""
     try:
-        paths.result(timeout=_PATIENCE)
+        built.result(timeout=_PATIENCE)
     except StillBuilding:
         return False
     return True
 
 
+class Counted:
+    """Lines on their way into a file, with their number."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        for line in self._lines:
+            self.count += 1
+            yield line
+
+
 def denied() -> Response:
     """Refuse as S3 does."""
+    return _file_error(HTTPStatus.FORBIDDEN, "AccessDenied", "Request has expired")
+
+
+def gone() -> Response:
+    """Answer as S3 does for a file that was deleted."""
+    return _file_error(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
+
+
+def _file_error(status: HTTPStatus, name: str, message: str) -> Response:
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+        f"<Error><Code>{name}</Code><Message>{message}</Message></Error>"
     )
-    return Response(HTTPStatus.FORBIDDEN, text.encode(), {"Content-Type": "application/xml"})
+    return Response(status, text.encode(), {"Content-Type": "application/xml"})

@@ -6,7 +6,7 @@ import threading
 from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tap_clarity.sandbox.api import Api
 from tap_clarity.sandbox.clock import Clock
@@ -22,7 +22,7 @@ from tap_clarity.sandbox.server import Server
 from tap_clarity.sandbox.world import World, anchor_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from tap_clarity.sandbox.files import Gzip
@@ -54,6 +54,7 @@ class Sandbox:
     token_refusal: int = HTTPStatus.BAD_REQUEST
     recent_format: Format | None = None
     quirks: InitVar[Iterable[str]] = ()
+    parameters: InitVar[Mapping[str, Any] | None] = None
 
     clock: Clock = field(init=False)
     world: World = field(init=False)
@@ -66,11 +67,13 @@ class Sandbox:
         frozen: bool,
         anchor: datetime | str | None,
         quirks: Iterable[str],
+        parameters: Mapping[str, Any] | None,
     ) -> None:
         start = instant(now or datetime.now(UTC))
         self.clock = Clock(start, frozen=frozen)
         settled = instant(anchor) if anchor else anchor_for(start)
-        self.world = World(self.seed, self.datasources, settled, self.org, Switches(quirks))
+        switches = Switches(quirks, parameters)
+        self.world = World(self.seed, self.datasources, settled, self.org, switches)
 
     def __enter__(self) -> Self:
         self._server = Server(self.port)
@@ -103,7 +106,7 @@ class Sandbox:
 
     @property
     def switches(self) -> Switches:
-        """The quirks: `turn_on("all")`, `turn_off("odd-node-ids")`."""
+        """The quirks: `turn_on("all")`, `turn_off("odd-node-ids")`, `set(retention_days=30)`."""
         return self.world.switches
 
     def _terms(self) -> ReportTerms:

@@ -8,6 +8,7 @@ import struct
 import sys
 import time
 import zlib
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LOOPBACK: Final = "127.0.0.1"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _SMALL: Final = 512
+# These end with their headers; a length or an encoding would be wrong.
+_WITHOUT_BODY: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 class Server(ThreadingHTTPServer):
@@ -103,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         if self._may_zip(response):
             headers["Content-Encoding"] = "gzip"
             body = zipped(body)
-        if "Content-Length" in headers:
+        if "Content-Length" in headers or response.status in _WITHOUT_BODY:
             return headers, body
         if is_whole or response.delivery != PROMPT:
             whole = b"".join(body)

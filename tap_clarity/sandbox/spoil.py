@@ -16,11 +16,32 @@ if TYPE_CHECKING:
 Lines = list[list[str]]
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_PARQUET_MAGIC: Final = b"PAR1"
+_TIMES: Final = {"time", "startofperiod", "endofperiod"}
 
 
 def spoiled_file(response: Response, kind: str, at: float) -> Response:
     """Spoil a file's bytes or one of its rows; its announced length stays true."""
-    body = FILE_FAULTS[kind](response.whole_body(), at)
+    return _replaced(response, FILE_FAULTS[kind](response.whole_body(), at))
+
+
+def blank_file(response: Response, text: str) -> Response:
+    """Send a text as the whole file, gzipped where the file's header says so."""
+    body = text.encode()
+    zipped = response.headers.get("Content-Encoding") == "gzip"
+    return _replaced(response, gzip.compress(body, mtime=0) if zipped else body)
+
+
+def first_lines(body: bytes, at: float) -> bytes:
+    """Cut a text after the lines of its first part, so that what is left reads well."""
+    zipped = body.startswith(_GZIP_MAGIC)
+    text = gzip.decompress(body) if zipped else body
+    part = text[: int(len(text) * at)]
+    part = part[: part.rfind(b"\n") + 1] or part
+    return gzip.compress(part, mtime=0) if zipped else part
+
+
+def _replaced(response: Response, body: bytes) -> Response:
     headers = {**response.headers, "Content-Length": str(len(body))}
     return replace(response, body=body, headers=headers)
 
@@ -36,6 +57,8 @@ def _flip(body: bytes, at: float) -> bytes:
 
 def _row_fault(change: Callable[[Lines, int], None]) -> Callable[[bytes, float], bytes]:
     def spoil(body: bytes, at: float) -> bytes:
+        if body.startswith(_PARQUET_MAGIC):
+            return body
         zipped = body.startswith(_GZIP_MAGIC)
         text = (gzip.decompress(body) if zipped else body).decode()
         lines = list(csv.reader(io.StringIO(text)))
@@ -59,13 +82,15 @@ def _double(lines: Lines, row: int) -> None:
 
 def _move_outside(lines: Lines, row: int) -> None:
     for at, name in enumerate(lines[0]):
-        if name in {"time", "startOfPeriod", "endOfPeriod"}:
+        if name.lower().replace(" ", "") in _TIMES:
             lines[row][at] = f"1999{lines[row][at][4:]}"
 
 
 def _spell_number(lines: Lines, row: int) -> None:
-    columns = (at for at, name in enumerate(lines[0]) if name.endswith(".raw") and lines[row][at])
-    lines[row][next(columns)] = "n/a"
+    raw = (at for at, name in enumerate(lines[0]) if name.lower().endswith("raw"))
+    filled = next((at for at in raw if lines[row][at]), None)
+    if filled is not None:
+        lines[row][filled] = "one"
 
 
 FILE_FAULTS: Final[dict[str, Callable[[bytes, float], bytes]]] = {

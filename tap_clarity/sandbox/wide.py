@@ -12,7 +12,9 @@ from tap_clarity.sandbox import labels
 from tap_clarity.sandbox.instants import iso
 from tap_clarity.sandbox.measure import cells
 from tap_clarity.sandbox.metrics import with_concentrations
+from tap_clarity.sandbox.positions import position
 from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +61,8 @@ class Table:
         return [self.key, "sourceId", "sourceType", "outputFrequency", *times, *PLACES]
 
     def header(self) -> list[str]:
-        style, quirks = self.query.label_style, self.query.quirks
+        quirks = self.query.quirks
+        style = labels.style_of(self.query.label_style, quirks)
         groups = (
             labels.cell_label(metric, attribute, style, quirks)
             for metric in self.columns
@@ -89,8 +92,7 @@ class Table:
             datasource.source_type,
             row.frequency,
             *([row.time, row.period_end] if self._has_periods else [row.time]),
-            round(datasource.latitude, digits),
-            round(datasource.longitude, digits),
+            *(round(each, digits) for each in position(row, self.query.quirks)),
         ]
 
     def _group(self, cell: Cell) -> Line:
@@ -104,9 +106,16 @@ class Table:
     def csv_parts(self, lines: Iterable[Line]) -> Iterator[bytes]:
         """Write CSV, some lines at a time."""
         buffer = io.StringIO()
-        write = csv.writer(buffer, lineterminator="\n").writerow
+        quirks = self.query.quirks
+        write = csv.writer(
+            buffer,
+            lineterminator="\r\n" if Unknown.CRLF_LINES in quirks else "\n",
+            quoting=csv.QUOTE_ALL if Unknown.QUOTED_CELLS in quirks else csv.QUOTE_MINIMAL,
+        ).writerow
         write(self.header())
-        written = self._padded(lines) if Quirk.PADDED_NUMBERS in self.query.quirks else lines
+        written = self._padded(lines) if Quirk.PADDED_NUMBERS in quirks else lines
+        if Unknown.MISSING_WORDS in quirks:
+            written = self._with_missing_words(written)
         last_time = len(self.id_columns()) - len(PLACES)
         for turn, line in enumerate(written, start=1):
             for at in range(_FIRST_TIME, last_time):
@@ -115,6 +124,11 @@ class Table:
             if turn % _LINES_PER_PART == 0:
                 yield _drain(buffer)
         yield _drain(buffer)
+
+    def _with_missing_words(self, lines: Iterable[Line]) -> Iterator[Line]:
+        word = self.query.parameters.missing_word
+        for line in lines:
+            yield [word if cell is None else cell for cell in line]
 
     def _padded(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Add zeros to all but indices, which are whole numbers always."""

@@ -14,7 +14,8 @@ from tap_clarity.sandbox.instants import DAY, HOUR, instant
 from tap_clarity.sandbox.measure import PERIODS, Cell, Row, cells, rows
 from tap_clarity.sandbox.mixing import blend
 from tap_clarity.sandbox.plain import snake
-from tap_clarity.sandbox.quirks import Quirk, Switches
+from tap_clarity.sandbox.positions import position
+from tap_clarity.sandbox.quirks import Quirk, Quirks, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.sandbox.metrics import Frequency
     from tap_clarity.sandbox.network import Datasource, Network
+    from tap_clarity.sandbox.parameters import Parameters
 
 _FIRST_ANCHOR: Final = instant("2023-06-26")
 _SLICES: Final[dict[Frequency, int]] = {"minute": HOUR, "hour": HOUR, "day": DAY}
@@ -78,8 +80,12 @@ class World:
     switches: Switches = field(default_factory=Switches, compare=False)
 
     @property
-    def quirks(self) -> frozenset[Quirk]:
+    def quirks(self) -> Quirks:
         return self.switches.current
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.switches.parameters
 
     @property
     def _network(self) -> Network:
@@ -123,6 +129,9 @@ class World:
     ) -> Iterator[Row]:
         """Give a window's rows by time and then id, arrived or not."""
         frequency, samples = window.frequency, PERIODS[window.frequency] == 0
+        first = self.parameters.first_instant
+        if first is not None:
+            window = Window(frequency, max(window.start, first), window.end)
         for low, high in _slices(window, newest_first=newest_first):
             found = chain.from_iterable(rows(each, frequency, low, high) for each in datasources)
             batch = sorted(found, key=attrgetter("source_id")) if by_source else found
@@ -172,6 +181,7 @@ class World:
         """Say a cell in plain words."""
         datasource = row.datasource
         end = row.period_end
+        latitude, longitude = position(row, self.quirks)
         return Measurement(
             org=self.org,
             datasource_id=datasource.datasource_id,
@@ -186,8 +196,8 @@ class World:
             status=cell.status,
             qc_assessment=cell.assessment,
             qc_flags=cell.flags,
-            latitude=datasource.latitude,
-            longitude=datasource.longitude,
+            latitude=latitude,
+            longitude=longitude,
         )
 
 

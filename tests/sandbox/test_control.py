@@ -162,8 +162,28 @@ def test_quirks_and_faults_from_the_command_line() -> None:
     command = [*COMMAND, *options, sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     quirks, faults = map(json.loads, done.stdout.splitlines())
-    assert all(quirk["on"] for quirk in quirks)
+    assert [quirk["number"] for quirk in quirks if quirk["on"]] == list(range(1, 26))
     assert [(fault["kind"], fault["path"]) for fault in faults] == [("cut", "/v2/*")]
+
+
+def test_unknowns_from_the_command_line() -> None:
+    script = (
+        "import os, urllib.request as u\n"
+        "url = os.environ['TAP_CLARITY_API_URL'] + '/_sandbox/'\n"
+        "for name in ('quirks', 'parameters', 'faults'):\n"
+        "    print(u.urlopen(url + name).read().decode())"
+    )
+    options = [
+        *("--quirk", "unknowns", "--parameter", "retention_days=30", "--parameter", "page_size=2"),
+        *("--fault", "report-status path=/v2/report-requests word=expired contains=2026-03"),
+        *("--token-refusal", "410"),
+    ]
+    command = [*COMMAND, *options, sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    quirks, parameters, faults = map(json.loads, done.stdout.splitlines())
+    assert all(quirk["on"] == (quirk["number"] is None) for quirk in quirks)
+    assert (parameters["retention_days"], parameters["page_size"]) == (30, 2)
+    assert [(each["word"], each["contains"]) for each in faults] == [("expired", "2026-03")]
 
 
 def test_a_fault_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
