@@ -6,25 +6,28 @@ import csv
 import io
 import json
 import logging
-import re
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
 from tap_clarity.instants import parse_instant
+from tap_clarity.measurements.column_labels import fold, group_columns, parse_column
 from tap_clarity.measurements.model import (
     GARBAGE,
     Measurement,
     Reading,
     UnreadableError,
+    is_missing,
     read_number,
     read_text,
     read_word,
 )
+from tap_clarity.measurements.row_check import RowCheck, epoch_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from tap_clarity.measurements.column_labels import MetricColumns
     from tap_clarity.measurements.model import Expected
 
 # Folded to letters and digits: `sourceId`, `Source Id` and `source_id` are the same column.
@@ -38,20 +41,11 @@ COLUMNS = {
     "source_id": ("sourceid",),
     "source_type": ("sourcetype",),
     "output_frequency": ("outputfrequency",),
-    "time": ("time", "startofperiod"),
+    "time": ("startofperiod", "time"),
     "period_end": ("endofperiod",),
     "latitude": ("locationlatitude", "locationlatitudedeg"),
     "longitude": ("locationlongitude", "locationlongitudedeg"),
 }
-ATTRIBUTES = {
-    "raw": "raw",
-    "value": "value",
-    "status": "status",
-    "qcAssessment": "qc_assessment",
-    "qcFlags": "qc_flags",
-    "qc": "qc_assessment",
-}
-
 # No honest file comes near these; a hostile one must not fill the memory.
 LONGEST_ROW = 1 << 20
 """Characters; real rows have some thousand."""
@@ -62,22 +56,10 @@ MOST_NESTED = 100
 MOST_COLUMNS = 2000
 """Real files have up to 178."""
 BLOCK = 1 << 16
-MOST_IDS = 100_000
-"""Datasources at one time."""
+MAX_NAMES_IN_MESSAGE = 10
 
 logger = logging.getLogger("tap-clarity.measurements")
 T = TypeVar("T")
-
-
-class MetricColumns(NamedTuple):
-    """Where a metric's attributes stand in a row; None for those that are not there."""
-
-    metric: str
-    raw: int | None = None
-    value: int | None = None
-    status: int | None = None
-    qc_assessment: int | None = None
-    qc_flags: int | None = None
 
 
 class Header:
@@ -92,20 +74,26 @@ class Header:
         self.width = len(names)
         if self.width > MOST_COLUMNS:
             raise UnreadableError(f"the header is beyond reason: {self.width:,} columns")
-        places = {_folded(name): place for place, name in enumerate(names)}
+        others = {name: place for place, name in enumerate(names) if not parse_column(name)}
+        places = {fold(name): place for name, place in others.items()}
         spellings = COLUMNS | {"id": ID_COLUMNS[expected.id_field]}
         self._places = {
             field: next((places[name] for name in accepted if name in places), None)
             for field, accepted in spellings.items()
         }
-        if len({name if "." in name else _folded(name) or name for name in names}) < len(names):
-            raise UnreadableError("the header names a column twice")
-        for field in ("id", "time"):
+        self.metrics = group_columns(names)
+        _reject_repeated([name for name in names if not parse_column(name)])
+        for field, name in (("id", spellings["id"][0]), ("time", "time")):
             if self._places[field] is None:
-                raise UnreadableError(f"the header has no column {spellings[field][0]}")
-        self.metrics = _metric_columns(names)
+                raise UnreadableError(f"the header has no column {name}")
         known = {name for accepted in spellings.values() for name in accepted}
-        _warn(name for name in names if "." not in name and _folded(name) not in known)
+        self.first_names = shorten(names)
+        if unknown := [name for name in others if fold(name) not in known]:
+            logger.warning(
+                "Columns that the tap does not know are left out (%d): %s",
+                len(unknown),
+                shorten(unknown),
+            )
 
     def places(self, *fields: str) -> list[int]:
         """Give where these fields stand, without those that do not."""
@@ -132,34 +120,51 @@ class Table:
         Raises:
             UnreadableError: For the first row that is not what was asked for.
         """
-        order = Order()
+        check = self.new_check()
 
         def read(row: list[str]) -> Measurement:
             measurement = read_row(row, self.header, self.expected)
-            if self.expected.window:
-                order.prove(measurement.time, measurement.id)
+            check.add(epoch_milliseconds(measurement.time), measurement.id)
             return measurement
 
-        return self.each(read)
+        return self.each(read, check)
 
-    def each(self, read: Callable[[list[str]], T]) -> Iterator[T]:
-        """Give what `read` makes of each row; it raises ValueError for one that is wrong.
+    def new_check(self) -> RowCheck:
+        """Return a check for one pass over the rows."""
+        return RowCheck(self.expected.window)
+
+    def each(self, read: Callable[[list[str]], T], check: RowCheck) -> Iterator[T]:
+        """Give what `read` makes of each row, and log in the end what the check has found.
 
         Raises:
-            UnreadableError: For the first row that is wrong, with its number.
+            UnreadableError: For the first row for which `read` raises ValueError, with its number,
+                or for the first one if no column holds a metric; at the end, if no row is inside
+                the window.
         """
-        number = 2
+        if not self.header.metrics:
+            read = self._reject_row
+        number, blank = 2, 0
         try:
             for row in self.rows:
                 if row:
                     yield read(row)
+                else:
+                    blank += 1
                 number += 1
         except (csv.Error, *GARBAGE) as error:
             raise UnreadableError(f"row {number}: {error}") from error
+        check.finish(number - 2 - blank)
+
+    def _reject_row(self, _: list[str]) -> NoReturn:
+        first = self.header.first_names
+        raise UnreadableError(f"no column holds a metric; the first are {first}")
 
 
-def read_csv(content: BinaryIO, expected: Expected) -> Table:
+def read_csv(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
     """Open unzipped CSV of measurements.
+
+    Returns:
+        A table; nothing if a header without rows lacks columns, and the content may be blank.
 
     Raises:
         UnreadableError: If the header is not that of measurements.
@@ -173,7 +178,27 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table:
         raise
     except (csv.Error, ValueError) as error:
         raise UnreadableError("not a CSV file of measurements") from error
-    return Table(Header(names, expected), rows, expected)
+    try:
+        return Table(Header(names, expected), rows, expected)
+    except UnreadableError:
+        if expected.may_be_blank and _is_empty_header(names) and _is_empty(rows):
+            return ()
+        raise
+
+
+def _is_empty(rows: Iterator[list[str]]) -> bool:
+    try:
+        return not any(rows)
+    except (csv.Error, *GARBAGE):
+        return False
+
+
+def _is_empty_header(names: Sequence[str]) -> bool:
+    """Whether a header is one of measurements, and no message that came instead of them."""
+    if len(names) > MOST_COLUMNS:
+        return False
+    known = {each for names in [*ID_COLUMNS.values(), *COLUMNS.values()] for each in names}
+    return any(fold(name) in known or parse_column(name) for name in names)
 
 
 class _Bounded(io.BufferedIOBase):
@@ -220,42 +245,6 @@ def _within_reason(line: str, lines: Iterator[str]) -> Iterator[str]:
         yield each
 
 
-class Order:
-    """Proves that no key comes twice in a file.
-
-    Reports are ordered by time, oldest or newest first. So the ids of one time are all that has to
-    be remembered.
-    """
-
-    def __init__(self) -> None:
-        self._time: datetime | None = None
-        self._ids: set[str] = set()
-        self._rising: bool | None = None
-
-    def prove(self, time: datetime, id_: str) -> None:
-        """Take in the key of the next row.
-
-        Raises:
-            ValueError: If its key has been there, or the times do not go one way.
-        """
-        if time != self._time:
-            self._turn_to(time)
-        if id_ in self._ids:
-            raise ValueError("the id and time of an earlier row again")
-        self._ids.add(id_)
-        if len(self._ids) > MOST_IDS:
-            raise ValueError(f"more than {MOST_IDS:,} ids of one time, which is beyond reason")
-
-    def _turn_to(self, time: datetime) -> None:
-        if self._time is not None:
-            rising = time > self._time
-            if self._rising is not None and rising != self._rising:
-                raise ValueError("the rows are not ordered by time")
-            self._rising = rising
-        self._time = time
-        self._ids.clear()
-
-
 def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
     """Read one row.
 
@@ -278,12 +267,9 @@ def read_without_readings(row: list[str], header: Header, expected: Expected) ->
     id_ = read_word(header.cell(row, "id"))
     if id_ is None:
         raise UnreadableError(f"no {expected.id_field}")
-    said = header.cell(row, "output_frequency")
-    if said and said != expected.frequency.name:
+    if not expected.allows_frequency(header.cell(row, "output_frequency")):
         raise UnreadableError(f"not of the frequency {expected.frequency.name}")
     time = parse_instant(header.cell(row, "time"))
-    if expected.window and time not in expected.window:
-        raise UnreadableError("a time outside the window that was asked for")
     return Measurement(
         id=id_,
         source_id=read_word(header.cell(row, "source_id")),
@@ -299,7 +285,7 @@ def read_without_readings(row: list[str], header: Header, expected: Expected) ->
 def _period_end(text: str, time: datetime, expected: Expected) -> datetime | None:
     if expected.frequency.period is None:
         return None
-    return parse_instant(text) if text else time + expected.frequency.period
+    return time + expected.frequency.period if is_missing(text) else parse_instant(text)
 
 
 def read_reading(row: list[str], columns: MetricColumns) -> Reading:
@@ -324,7 +310,7 @@ def read_flags(text: str) -> list[str] | None:
 
     A flag that is not plain text was never seen; it is kept as JSON.
     """
-    if not text:
+    if is_missing(text):
         return None
     if len(text) > LONGEST_FLAGS:
         raise ValueError("QC flags beyond reason")
@@ -346,31 +332,16 @@ def _number(text: str, what: str) -> float | None:
         raise UnreadableError(f"{what[:80]!r}: {error}") from error
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _reject_repeated(names: Sequence[str]) -> None:
+    """Reject two spellings of one name; names without ASCII letters are compared as they are."""
+    found: set[str] = set()
+    for name in names:
+        folded = fold(name) or name
+        if folded in found:
+            raise UnreadableError(f"the header names a column twice: {name[:100]!r}")
+        found.add(folded)
 
 
-def _metric_columns(names: Sequence[str]) -> list[MetricColumns]:
-    """Group `<metric>.<attribute>` columns, in the order in which the metrics come."""
-    found: dict[str, dict[str, int]] = {}
-    unknown: list[str] = []
-    for place, name in enumerate(names):
-        metric, dot, attribute = name.rpartition(".")
-        if not dot:
-            continue
-        if not metric or attribute not in ATTRIBUTES:
-            unknown.append(name)
-            continue
-        places = found.setdefault(metric, {})
-        if attribute != "qc" or "qc_assessment" not in places:  # should both names be there
-            places[ATTRIBUTES[attribute]] = place
-    _warn(unknown)
-    return [MetricColumns(metric, **places) for metric, places in found.items()]
-
-
-def _warn(unknown: Iterable[str]) -> None:
-    names = [name[:100] for name in unknown]
-    if names:
-        logger.warning(
-            "Columns that the tap does not know are left out (%d): %s", len(names), names[:10]
-        )
+def shorten(names: Sequence[str]) -> list[str]:
+    """Return the first names, cut to a length that a message can hold."""
+    return [name[:100] for name in names[:MAX_NAMES_IN_MESSAGE]]

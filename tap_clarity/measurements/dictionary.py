@@ -3,8 +3,9 @@
 The facts are in `metrics.csv` beside this module: one row per metric, empty where nothing is known.
 The names are those of Clarity's minute and default hourly files, of its daily metrics as far as
 they have been seen, and of PM10's NowCast, which is delivered only when selected: none is made up
-by analogy. Units are those of public clients and portals that carry the data; the particle numbers
-of PM1 and PM10 take that of PM2.5.
+by analogy. Units are those of public clients and portals that carry the data, above all Chicago's
+(data.cityofchicago.org, "Open Air Chicago"); the particle numbers of PM1 and PM10 take that of
+PM2.5.
 
 A metric that is not listed is no error. Clarity adds metrics, and most daily names are unconfirmed:
 such a metric passes through under its canonical name, and no column is made up for it.
@@ -37,10 +38,13 @@ class Metric(NamedTuple):
             not documented.
         output_frequency: `minute`, `hour` or `day`: the only one at which it is delivered.
         averaging_period: `individual` (a sample, not averaged), `1-hour mean`,
-            `24-hour rolling mean`, `NowCast` or `24-hour mean`.
+            `24-hour rolling mean`, `NowCast` or `24-hour mean`. By Chicago's portal, a 1-hour mean
+            covers one UTC hour; a rolling mean (24 hours) and a NowCast (12 hours, by the rules of
+            the US EPA) end at the end of their hour. By a daily file, days are UTC days.
         index_standard: `US EPA AQI` or `WA DWER AQI` (Western Australia); None if not an index.
-        english_label: Clarity's English name where documented. Clarity may reword it: to be shown,
-            not matched.
+        english_label: Clarity's English name, from an hourly report of 2024; none was seen for
+            black carbon, nor at the other frequencies. Clarity may reword it: `column_labels`
+            compares its letters and digits alone.
         cloud_calibrated: Whether `value` comes from a calibration in the cloud, and is null without
             one (PM mass, NO2, the indices of both), or equals `raw`, straight from the sensor.
         category: The accessory module that senses it: `wind module`, `ozone module` or

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from tap_clarity.instants import parse_instant
+from tap_clarity.measurements.column_labels import canonical_metric
 from tap_clarity.measurements.csv_wide import read_flags
+from tap_clarity.measurements.json_names import AttributeNames, NameList
 from tap_clarity.measurements.json_stream import read_members
 from tap_clarity.measurements.model import (
     GARBAGE,
@@ -31,15 +34,22 @@ JsonObject = dict[str, Any]
 Place = tuple[float | None, float | None]
 NOWHERE: Place = (None, None)
 
-# Some drawings of the guide nest a metric's attributes under its name.
-FIELDS = {"datasourceId", "time", "startOfPeriod", "endOfPeriod", "sourceId", "sourceType"}
+FIELDS = ("datasourceId", "time", "startOfPeriod", "endOfPeriod", "sourceId", "sourceType")
+READINGS = ("raw", "value", "status")
+ITEM = AttributeNames(
+    *FIELDS, "outputFrequency", "metric", *READINGS, "qcAssessment", "qc", "qcFlags"
+)
+LOCATION = AttributeNames("datasourceId", "lat", "lon")
 
+MESSAGES = {"error", "errors", "message"}
+"""Members of a refusal; one that comes with status 200 is not a reply without news."""
 
 # No honest reply comes near these; a hostile one must not fill the memory.
 MOST_TIMES = 400_000
 """Datasources times instants: a day of 1,100 sensors' samples, and the cache holds no more."""
 MOST_APART = 1 << 23
 """Characters of the objects that wait for others of their datasource and time."""
+logger = logging.getLogger("tap-clarity.measurements")
 
 
 class Survey(NamedTuple):
@@ -52,6 +62,11 @@ class Survey(NamedTuple):
 
     places: dict[str | None, Place]
     last: dict[tuple[str, datetime], int]
+
+    @property
+    def size(self) -> int:
+        """How many entries it has."""
+        return len(self.places) + len(self.last)
 
 
 def read_json_long(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
@@ -74,21 +89,54 @@ def read_json_long(content: BinaryIO, expected: Expected) -> Iterator[Measuremen
 
 
 def _survey(content: BinaryIO, expected: Expected) -> Survey:
-    survey = Survey({}, {})
-    missing = {"data"}
-    for member in read_members(content):
-        _prove_list(member)
-        missing.discard(member.name)
+    survey, first, unknown = Survey({}, {}), NameList(), NameList()
+    is_empty, has_data, has_reading, has_message = True, False, False, False
+    for member in _read_members(content):
+        is_empty = False
+        has_message |= member.name.casefold() in MESSAGES
+        has_data |= member.name == "data"
+        _prove_list(member, expected)
         if member.number and member.name == "locations":
+            unknown.add(LOCATION.unknown(member.value))
             survey.places[_id(member.value)] = _place(member.value)
         elif member.number and member.name == "data":
+            first.add(() if first.names else member.value)
+            unknown.add(_unknown_names(member.value))
+            has_reading = has_reading or _has_reading(member.value)
             with suppress(*GARBAGE):  # it is refused when its turn comes
                 survey.last[_key(member.value, expected)] = member.number
-        if len(survey.last) + len(survey.places) > MOST_TIMES:
+        if survey.size > MOST_TIMES:
             raise UnreadableError(f"it is beyond reason: more than {MOST_TIMES:,} times")
-    if missing:
+    if has_message and has_data and not survey.last:
+        raise UnreadableError("the reply is a message and has no measurements")
+    if not has_data and not (is_empty and expected.may_be_blank):
         raise UnreadableError("the reply has no list of data")
+    if survey.last and not has_reading:
+        raise UnreadableError(f"no object has a raw, value or status; the first names are {first}")
+    if unknown.names:
+        logger.warning("Attributes that the tap does not know are left out: %s", unknown)
     return survey
+
+
+def _read_members(content: BinaryIO) -> Iterator[Member]:
+    """Read the members of a response, the attributes of their items under their usual names."""
+    for member in read_members(content):
+        if member.number and isinstance(member.value, dict):
+            names = LOCATION if member.name == "locations" else ITEM
+            yield member._replace(value=names.rename(member.value))
+        else:
+            yield member
+
+
+def _has_reading(item: JsonObject) -> bool:
+    return any(not each.keys().isdisjoint(READINGS) for each in (item, *_nested(item).values()))
+
+
+def _unknown_names(item: JsonObject) -> Iterator[str]:
+    nested = _nested(item)
+    yield from (name for name in ITEM.unknown(item) if name not in nested)
+    for attributes in nested.values():
+        yield from ITEM.unknown(attributes)
 
 
 def _place(item: JsonObject) -> Place:
@@ -98,19 +146,23 @@ def _place(item: JsonObject) -> Place:
         raise UnreadableError(f"one of the locations: {error}") from error
 
 
-def _prove_list(member: Member) -> None:
+def _prove_list(member: Member, expected: Expected) -> None:
     if member.name in {"data", "locations"}:
-        nothing = member.name == "locations" and not member.value
+        nothing = not member.value if member.name == "locations" else _is_no_news(member, expected)
         fits = isinstance(member.value, dict) if member.number else member.is_list or nothing
         if not fits:
             raise UnreadableError(f"the reply has no list of {member.name}")
+
+
+def _is_no_news(member: Member, expected: Expected) -> bool:
+    return expected.may_be_blank and member.value is None
 
 
 def _measurements(content: BinaryIO, survey: Survey, expected: Expected) -> Iterator[Measurement]:
     """Give each measurement with the last of its objects: they stand together as a rule."""
     together: dict[tuple[str, datetime], list[Member]] = {}
     apart = 0
-    for member in read_members(content):
+    for member in _read_members(content):
         if not member.number or member.name != "data":
             continue
         try:
@@ -138,10 +190,9 @@ def _key(item: JsonObject, expected: Expected) -> tuple[str, datetime]:
     id_ = _id(item)
     if id_ is None:
         raise UnreadableError("no datasourceId")
-    said = item.get("outputFrequency")
-    if said is not None and said != expected.frequency.name:
+    if not expected.allows_frequency(str(item.get("outputFrequency"))):
         raise UnreadableError(f"not of the frequency {expected.frequency.name}")
-    return id_, parse_instant(item.get("time") or item.get("startOfPeriod") or "")
+    return id_, parse_instant(item.get("startOfPeriod") or item.get("time") or "")
 
 
 def _measurement(
@@ -151,7 +202,7 @@ def _measurement(
     place: Place,
     expected: Expected,
 ) -> Measurement:
-    end = items[0].get("endOfPeriod")
+    end = _text(items[0].get("endOfPeriod"))
     period = expected.frequency.period
     return Measurement(
         id=id_,
@@ -170,11 +221,22 @@ def _readings(item: JsonObject) -> Iterator[Reading]:
     if isinstance(metric, str) and metric:
         yield _reading(metric, item)
         return
-    nested = {k: v for k, v in item.items() if isinstance(v, dict) and k not in FIELDS}
+    nested = _nested(item)
     if not nested:
         raise UnreadableError("no metric")
     for name, attributes in nested.items():
         yield _reading(name, attributes)
+
+
+def _nested(item: JsonObject) -> dict[str, JsonObject]:
+    """Give the metrics whose attributes are nested under their names."""
+    if item.get("metric"):
+        return {}
+    return {
+        name: ITEM.rename(value)
+        for name, value in item.items()
+        if isinstance(value, dict) and name not in FIELDS
+    }
 
 
 def _reading(metric: str, attributes: JsonObject) -> Reading:
@@ -183,7 +245,7 @@ def _reading(metric: str, attributes: JsonObject) -> Reading:
     if not isinstance(flags, str | None):
         flags = json.dumps(flags)
     return Reading(
-        read_text(metric),
+        canonical_metric(read_text(metric)),
         _number(attributes.get("raw")),
         _number(attributes.get("value")),
         _text(attributes.get("status")),

@@ -16,23 +16,20 @@ import json
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tap_clarity.measurements.csv_wide import (
-    Order,
-    read_reading,
-    read_row,
-    read_without_readings,
-)
-from tap_clarity.measurements.model import UnreadableError
+from tap_clarity.measurements.csv_wide import read_reading, read_row, read_without_readings
+from tap_clarity.measurements.model import UnreadableError, is_missing
 from tap_clarity.measurements.records import OTHER_METRICS, WideLayout
+from tap_clarity.measurements.row_check import epoch_milliseconds
 from tap_clarity.measurements.shapes import Part, Shape, long_shape, picker, wide_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
-    from tap_clarity.measurements.csv_wide import MetricColumns, Table
+    from tap_clarity.measurements.column_labels import MetricColumns
+    from tap_clarity.measurements.csv_wide import Table
     from tap_clarity.measurements.model import Measurement, Reading
     from tap_clarity.measurements.records import Layout, Record
+    from tap_clarity.measurements.row_check import RowCheck
     from tap_clarity.measurements.shapes import Row, Texts
 
 Written = tuple[list[str], int, int]
@@ -97,11 +94,12 @@ def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
         UnreadableError: For the first row that is not what was asked for; the rows before it have
             been given.
     """
-    maker = _LineMaker(table, envelope)
+    check = table.new_check()
+    maker = _LineMaker(table, envelope, check)
     texts: list[str] = []
     count = size = 0
     try:
-        for pieces, records, length in table.each(maker.read):
+        for pieces, records, length in table.each(maker.read, check):
             texts += pieces
             count += records
             size += length
@@ -115,11 +113,11 @@ def record_lines(table: Table, envelope: Envelope) -> Iterator[Lines]:
 
 
 class _LineMaker:
-    def __init__(self, table: Table, envelope: Envelope) -> None:
+    def __init__(self, table: Table, envelope: Envelope, check: RowCheck) -> None:
         self._header = table.header
         self._expected = table.expected
         self._envelope = envelope
-        self._order = Order()
+        self._check = check
         self._device = picker(
             self._header.places("id", "source_id", "source_type", "output_frequency")
             + self._header.places("latitude", "longitude")
@@ -138,7 +136,7 @@ class _LineMaker:
             self._header.width not in metric.numbers for metric in self._metrics
         )
         self._devices: dict[Texts, tuple[str, str]] = self._memory.memo()
-        self._times: dict[Texts, tuple[datetime, str]] = self._memory.memo()
+        self._times: dict[Texts, tuple[int, str]] = self._memory.memo()
         self._shapes: dict[str, Shape] = self._memory.memo()
 
     def read(self, row: Row) -> Written:
@@ -167,8 +165,7 @@ class _LineMaker:
             if not are_right(proof):
                 return self._slowly(row)
             texts = [text or "null" for text in texts]
-        if self._expected.window:
-            self._order.prove(time[0], device[0])
+        self._check.add(time[0], device[0])
         pieces = pieces.copy()  # or the row's texts would stay, scattered over the memory
         pieces[heads] = [head := f"{device[1]}{time[1]}"] * records
         pieces[raws] = texts[0::2]
@@ -188,14 +185,13 @@ class _LineMaker:
         before, field, after = shared.rpartition('"time":')
         device = (measurement.id, f"{self._envelope.start}{before}")
         self._memory.keep(self._devices, cells := self._device(row), device, (*cells, *device))
-        time = (measurement.time, f"{field}{after[:-1]},")
+        time = (epoch_milliseconds(measurement.time), f"{field}{after[:-1]},")
         self._memory.keep(self._times, cells := self._time(row), time, (*cells, *time))
         return self.read(row)
 
     def _measure(self, row: Row) -> Measurement:
         measurement = read_row(row, self._header, self._expected)
-        if self._expected.window:
-            self._order.prove(measurement.time, measurement.id)
+        self._check.add(epoch_milliseconds(measurement.time), measurement.id)
         return measurement
 
     def _new_shape(self, look: str, cells: Row) -> Shape | None:
@@ -265,7 +261,9 @@ class _Metric:
         self._parts: dict[Texts, Part] = memory.memo()
 
     def exists(self, cells: Row) -> bool:
-        return any(self._signs(cells))
+        signs = self._signs(cells)
+        # Rows of one look must agree, and of a number it only has whether the cell is empty.
+        return any(signs) if self.bare else not all(map(is_missing, signs))
 
     def part(self, cells: Row) -> Part:
         """Give what it writes for the look that it has in this row.

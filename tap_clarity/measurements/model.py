@@ -18,6 +18,10 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EXACT_INTEGER = 2**53
 LONGEST_WORD = 200
 """Characters; real ids, types and statuses have up to thirty."""
+MISSING = {"", "nan", "null", "none", "na", "n/a", "-"}
+"""What stands for a missing cell, in lower case."""
+_LONGEST_MISSING = 100
+"""Characters, blanks included."""
 GARBAGE = (ValueError, OverflowError, RecursionError)
 """What reading can end in when the content is garbage: dates and depths without bounds."""
 
@@ -33,12 +37,18 @@ class Expected(NamedTuple):
         id_field: Name of the record's first key after `org`: `datasource_id`, `node_id` or
             `reference_site_id`.
         frequency: The output frequency that was asked for.
-        window: Where every time must lie; None if the reply has no end.
+        window: The requested time range; None if the response has none.
+        may_be_blank: Whether content without any measurement may lack a header, too.
     """
 
     id_field: str
     frequency: Frequency
     window: Window | None = None
+    may_be_blank: bool = False
+
+    def allows_frequency(self, text: str) -> bool:
+        """Whether a row's output frequency is the requested one, or missing."""
+        return is_missing(text) or text.strip().lower() == self.frequency.name
 
 
 class Reading(NamedTuple):
@@ -81,26 +91,33 @@ def read_text(text: str) -> str:
     return text
 
 
+def is_missing(text: str) -> bool:
+    """Whether a cell says that there is no value: it is blank, or a usual word for missing."""
+    return not text or (len(text) <= _LONGEST_MISSING and text.strip().lower() in MISSING)
+
+
 def read_word(text: str) -> str | None:
-    """Give an id, a type or a status; an empty one is None.
+    """Give an id, a type or a status; None if it is missing.
 
     Raises:
         ValueError: If it is longer than any: many records, and the memory, would repeat it.
     """
     if len(text) > LONGEST_WORD:
         raise ValueError("an id or a word that is too long")
-    return read_text(text) or None
+    return None if is_missing(text) else read_text(text)
 
 
 def read_number(text: str) -> float | None:
-    """Read a number as files write it: `13.90`, `007`, `.5`, `1e5`; an empty text is None.
+    """Read a number as files write it: `13.90`, `007`, `.5`, `1e5`; None if it is missing.
 
     Raises:
-        ValueError: If it is none, or too large for a double: NaN and inf are no measurements.
+        ValueError: If it is none, or too large for a double: inf is no measurement.
     """
     if not text:
         return None
     if not NUMBER.fullmatch(text):
+        if is_missing(text):
+            return None
         raise ValueError("not a number")
     number = float(text)
     if not math.isfinite(number):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tap_clarity.instants import EPOCH
 from tap_clarity.measurements.csv_wide import Header, Table
 from tap_clarity.measurements.model import UnreadableError, read_text
 
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 1000
 MOST_PARTS = 100_000
 """Columns, and columns of all row groups, that a footer may name: each costs memory at once."""
+MILLISECONDS = range(
+    *(int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (2014, 2101))
+)
+"""Of the years 2014 to 2100; in seconds or microseconds, these would be other years."""
 
 
-def read_parquet(content: BinaryIO, expected: Expected) -> Table:
+def read_parquet(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
     """Read measurements from Parquet; the footer is read at once, the rows on demand.
 
     The types of Clarity's Parquet are not documented, so each cell goes the way of CSV's text.
+
+    Returns:
+        A table; nothing if a file without rows lacks columns, and the content may be blank.
 
     Raises:
         UnreadableError: As for CSV, and if the extra `parquet` is not installed.
@@ -41,22 +49,58 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Table:
         names = file.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error
-    return Table(Header(names, expected), _text_rows(file), expected)
+    try:
+        header = Header(names, expected)
+    except UnreadableError:
+        if expected.may_be_blank and not file.metadata.num_rows:
+            return ()
+        raise
+    return Table(header, _rows(file, header), expected)
 
 
-def _text_rows(file: Any) -> Iterator[list[str]]:  # noqa: ANN401
-    for cells in _rows(file):
-        yield [_text(cell) for cell in cells]
+def _rows(file: Any, header: Header) -> Iterator[list[str]]:  # noqa: ANN401
+    """Give the rows as text; those of a batch are held at once."""
+    times = header.places("time", "period_end")
+    texts = [_time_text if place in times else _text for place in range(header.width)]
+    for batch in _batches(file):
+        for cells in zip(*batch, strict=True):
+            yield [text(cell) for text, cell in zip(texts, cells, strict=True)]
 
 
-def _rows(file: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+def _batches(file: Any) -> Iterator[list[list[Any]]]:  # noqa: ANN401
     import pyarrow as pa  # noqa: PLC0415
 
     try:
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield [_plain(column).to_pylist() for column in batch.columns]
     except (pa.ArrowException, OSError, LookupError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error
+
+
+def _plain(column: Any) -> Any:  # noqa: ANN401
+    """Convert what Python would hold otherwise: to it, the float 2.1 is 2.0999999046325684."""
+    from pyarrow import string, timestamp, types  # noqa: PLC0415
+
+    if types.is_float32(column.type):
+        return column.cast(string())
+    if types.is_timestamp(column.type) and column.type.unit == "ns":
+        return column.cast(timestamp("us", column.type.tz), safe=False)
+    return column
+
+
+def _time_text(cell: Any) -> str:  # noqa: ANN401
+    """Convert a cell of a time; a number is epoch milliseconds.
+
+    Raises:
+        UnreadableError: If a number is in another unit, which would be another time.
+    """
+    if isinstance(cell, float) and cell.is_integer():  # as integers are where some are missing
+        cell = int(cell)
+    if isinstance(cell, bool) or not isinstance(cell, int):
+        return _text(cell)
+    if cell not in MILLISECONDS:
+        raise UnreadableError("a time that is a number, but not epoch milliseconds of 2014 to 2100")
+    return (EPOCH + timedelta(milliseconds=cell)).isoformat()
 
 
 def _text(cell: Any) -> str:  # noqa: ANN401

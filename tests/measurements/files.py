@@ -15,8 +15,9 @@ from pyarrow import parquet
 
 from tap_clarity.frequencies import FREQUENCIES
 from tap_clarity.instants import Window
+from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.decode import read_measurements
-from tap_clarity.measurements.model import Expected, Measurement, Reading
+from tap_clarity.measurements.model import MISSING, Expected, Measurement, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 DAY_OF_FILE = Window(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC))
 PM = "pm2_5ConcMass1HourMean"
 UNKNOWN = "pollenBirch1HourMean"
+
+DUPLICATES = (
+    "Duplicate rows: {} have the id and time of an earlier row; all are written, and the last one "
+    "wins"
+)
+OUTSIDE = "Rows outside the requested window (2026-03-10 00:00 to 2026-03-11 00:00): {}; they are "
+OUTSIDE += "written"
 
 quickly = settings(max_examples=max(100, settings().max_examples))
 
@@ -36,6 +44,12 @@ def expect(
 
 def read_whole(content: bytes, expected: Expected | None = None) -> list[Measurement]:
     return list(read_measurements(io.BytesIO(content), expected or expect()))
+
+
+def table_in(content: bytes, expected: Expected) -> Table:
+    table = read_measurements(io.BytesIO(content), expected)
+    assert isinstance(table, Table)
+    return table
 
 
 def read(content: bytes, expected: Expected | None = None) -> list[Measurement]:
@@ -164,7 +178,8 @@ def _type_of(name: str) -> Any:  # noqa: ANN401
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=8)
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
-ids = st.sampled_from(["DAAAA0001", "DBBBB0002", 'with, "quotes"', "Zürich 北京\n", " "])
+words = texts.filter(lambda text: text.strip().lower() not in MISSING)
+ids = st.sampled_from(["DAAAA0001", "DBBBB0002", 'with, "quotes"', "Zürich 北京\n", " ."])
 
 
 @st.composite
@@ -173,7 +188,7 @@ def readings(draw: st.DrawFn, metric: str) -> Reading:
         metric,
         draw(st.none() | numbers),
         draw(st.none() | numbers),
-        draw(st.none() | texts),
+        draw(st.none() | words),
         draw(st.none() | st.sampled_from(["valid", "invalid"])),
         draw(st.none() | st.lists(texts, max_size=3)),
     )
@@ -186,7 +201,7 @@ def tables(draw: st.DrawFn) -> list[Measurement]:
     keys = sorted(draw(st.sets(st.tuples(st.integers(0, 23), ids), max_size=4)))
     sources = {
         id_: (
-            draw(st.none() | texts),
+            draw(st.none() | words),
             draw(st.none() | st.sampled_from(["CLARITY_NODE", "REFERENCE_SITE"])),
             draw(st.none() | st.floats(-90, 90)),
             draw(st.none() | st.floats(-180, 180)),

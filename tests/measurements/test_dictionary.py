@@ -78,10 +78,41 @@ HOUR_ON_REQUEST = ["pm10ConcMassNowcast", "pm10ConcMassNowcastUsEpaAqi"]
 DAY = [
     "no2Conc24HourMean",
     "pm2_5ConcMass24HourMean",
+    "pm2_5ConcMass24HourMeanUsEpaAqi",
+    "pm2_5ConcNum24HourMean",
     "relHumidInternal24HourMean",
     "temperatureAmbient24HourMean",
     "temperatureInternal24HourMean",
 ]
+
+LABELS = {
+    "atmPressure1HourMean": "Atmospheric pressure, 1-hour mean",
+    "no2Conc1HourMean": "NO2 concentration, 1-hour mean",
+    "no2Conc1HourMeanUsEpaAqi": "NO2 concentration, 1-hour mean, UsEpaAqi",
+    "no2Conc1HourMeanWaDwerAqi": "NO2 concentration, 1-hour mean, WaDwerAqi",
+    "o3Conc1HourMean": "Ozone, 1-hour mean",
+    "o3Conc1HourMeanWaDwerAqi": "Ozone, 1-hour mean, WaDwerAqi",
+    "pm10ConcMass1HourMean": "PM 10 mass concentration, 1-hour mean",
+    "pm10ConcMass1HourMeanWaDwerAqi": "PM 10 mass concentration, 1-hour mean, WaDwerAqi",
+    "pm10ConcMass24HourRollingMean": "PM 10 mass concentration, 24-hour rolling mean",
+    "pm10ConcNum1HourMean": "PM 10 number concentration, 1-hour mean",
+    "pm10ConcNum24HourRollingMean": "PM 10 number concentration, 24-hour rolling mean",
+    "pm1ConcMass1HourMean": "PM 1 mass concentration, 1-hour mean",
+    "pm1ConcNum1HourMean": "PM 1 number concentration, 1-hour mean",
+    "pm2_5ConcMass1HourMean": "PM 2.5 mass concentration, 1-hour mean",
+    "pm2_5ConcMass1HourMeanWaDwerAqi": "PM 2.5 mass concentration, 1-hour mean, WaDwerAqi",
+    "pm2_5ConcMass24HourRollingMean": "PM 2.5 mass concentration, 24-hour rolling mean",
+    "pm2_5ConcMassNowcast": "PM 2.5 mass concentration, Nowcast",
+    "pm2_5ConcMassNowcastUsEpaAqi": "PM 2.5 mass concentration, Nowcast, UsEpaAqi",
+    "pm2_5ConcNum1HourMean": "PM 2.5 number concentration, 1-hour mean",
+    "pm2_5ConcNum24HourRollingMean": "PM 2.5 number concentration, 24-hour rolling mean",
+    "relHumidAmbient1HourMean": "Relative humidity ambient, 1-hour mean",
+    "relHumidInternal1HourMean": "Relative humidity internal, 1-hour mean",
+    "temperatureAmbient1HourMean": "Temperature ambient, 1-hour mean",
+    "temperatureInternal1HourMean": "Temperature internal, 1-hour mean",
+    "windDirection1HourMean": "Wind direction, 1-hour mean",
+    "windSpeed1HourMean": "Wind speed, 1-hour mean",
+}
 
 UNITS = {
     "pm1ConcMass": "ug/m3",
@@ -248,13 +279,13 @@ def test_category_is_the_module_or_unknown(metric: Metric) -> None:
     assert metric.category == (expected[0] if expected else None)
 
 
-def test_only_the_documented_english_label_is_given() -> None:
+def test_english_labels_are_those_of_a_real_file_and_no_others() -> None:
     labels = {
         metric.metric: metric.english_label
         for metric in load_dictionary().values()
         if metric.english_label is not None
     }
-    assert labels == {"pm2_5ConcMass1HourMean": "PM2.5 mass concentration, 1-hour mean"}
+    assert labels == LABELS
 
 
 def test_a_row_as_a_whole() -> None:
@@ -266,7 +297,7 @@ def test_a_row_as_a_whole() -> None:
         output_frequency="hour",
         averaging_period="1-hour mean",
         index_standard=None,
-        english_label=None,
+        english_label="Ozone, 1-hour mean",
         cloud_calibrated=None,
         category="ozone module",
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_clarity.measurements.model import Measurement, Reading, UnreadableError
 from tests.measurements.files import DAY_OF_FILE, PM, UNKNOWN, at, expect, only, read
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Json = Any
 JsonObject = dict[str, Json]
 KEY: JsonObject = {"datasourceId": "DAAAA0001", "time": "2026-03-10T05:00:00.000Z"}
+PLACE: JsonObject = {"datasourceId": "DAAAA0001", "lat": 1, "lon": 2}
 ITEM = KEY | {"metric": PM, "raw": 13.9, "value": 9, "status": "calibrated-ready"}
 
 
@@ -121,12 +125,66 @@ def test_a_metric_may_be_the_name_of_its_attributes() -> None:
         ({"raw": 1, "qcFlags": "A"}, (1, None, None, None, ["A"])),
         ({"raw": 1, "qcFlags": {"A": 1}}, (1, None, None, None, ['{"A": 1}'])),
         ({"raw": 1, "colour": "red"}, (1, None, None, None, None)),
+        ({"raw": 1, "value": float("nan"), "status": "N/A"}, (1, None, None, None, None)),
     ],
 )
 def test_attributes_are_read_whatever_their_shape(
     attributes: JsonObject, expected: tuple[Json, ...]
 ) -> None:
     assert only(read(reply(KEY | {"metric": PM} | attributes)))[1:] == expected
+
+
+@pytest.mark.parametrize("form", [str.upper, str.capitalize, "_".join])
+def test_attributes_are_known_in_any_case(form: Callable[[str], str]) -> None:
+    item = ITEM | {"qcAssessment": "valid", "qcFlags": ["A"]}
+    plain = read(reply(item, locations=[PLACE]))
+    written = {form(name): value for name, value in item.items()}
+    place = {form(name): value for name, value in PLACE.items()}
+    assert read(reply(written, locations=[place])) == plain
+
+
+def test_an_attribute_that_comes_in_two_cases_is_taken_by_its_usual_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert only(read(reply({"RAW": 7} | ITEM | {"Raw": 8}))).raw == 13.9
+    assert caplog.messages == ["Attributes that the tap does not know are left out: ['RAW', 'Raw']"]
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "names"),
+    [
+        ({}, {}, None),
+        ({"colour": "red"}, {}, ["colour"]),
+        ({"colour": "red", "size": 5}, {"altitude": 5}, ["colour", "size", "altitude"]),
+        ({"n" * 200: 1}, {}, ["n" * 100]),
+        ({str(number): 1 for number in range(20)}, {}, [str(number) for number in range(10)]),
+        ({"metric": None, PM: {"raw": 1, "hue": 2}}, {}, ["hue"]),
+        ({"nested": {"raw": 1}}, {}, ["nested"]),
+    ],
+)
+def test_attributes_that_are_not_known_are_named_once(
+    change: JsonObject,
+    place: JsonObject,
+    names: list[str] | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    item = {name: value for name, value in (ITEM | change).items() if value is not None}
+    again = item | {"time": "2026-03-10T06:00:00.000Z"}
+    assert len(read(reply(item, again, locations=[PLACE | place] * 2))) == 2
+    told = f"Attributes that the tap does not know are left out: {names}"
+    assert caplog.messages == ([told] if names else [])
+
+
+def test_objects_without_a_reading_are_refused() -> None:
+    item = KEY | {"metric": PM, "rawValue": 3}
+    reason = "no object has a raw, value or status; the first names are "
+    assert refusal(reply(item, item)) == f"{reason}{[*item]}"
+    assert len(read(reply(item, ITEM))) == 1
+
+
+def test_the_metric_is_written_by_its_canonical_name() -> None:
+    assert only(read(reply(ITEM | {"metric": PM.upper()}))).metric == PM
+    assert only(read(reply(ITEM | {"metric": UNKNOWN.upper()}))).metric == UNKNOWN.upper()
 
 
 @pytest.mark.parametrize("item", [KEY, KEY | {"metric": PM}])
@@ -182,7 +240,7 @@ def test_what_is_no_reply_is_refused(content: bytes, reason: str) -> None:
         ({"outputFrequency": "minute"}, "object 2: not of the frequency hour"),
         ({"outputFrequency": 5}, "object 2: not of the frequency hour"),
         ({"endOfPeriod": "later"}, "not an ISO 8601"),
-        ({"endOfPeriod": 5}, "not an ISO 8601"),
+        ({"endOfPeriod": 5}, "not a text"),
         ({"sourceId": 5}, "not a text"),
         ({"sourceType": ["CLARITY_NODE"]}, "not a text"),
         ({"metric": None}, "no metric"),
@@ -193,7 +251,6 @@ def test_what_is_no_reply_is_refused(content: bytes, reason: str) -> None:
         ({"raw": "one"}, "not a number"),
         ({"raw": [1]}, "not a number"),
         ({"raw": {}}, "not a number"),
-        ({"raw": float("nan")}, "not a number"),
         ({"raw": float("inf")}, "not a number"),
         ({"raw": 10**400}, "beyond double precision"),
         ({"status": 5}, "not a text"),
