@@ -7,11 +7,13 @@ import json
 import logging
 import signal
 import sys
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.singerlib import Catalog
@@ -22,6 +24,8 @@ from tap_clarity.writer import Ended, OutputLost, Stopped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a run."""
 LONGEST_STATE = 1 << 22
 """Characters; ours have 2,000 beside the token."""
 FROM_ENVIRONMENT = "ENV"
@@ -68,6 +72,8 @@ class LoudCommand(SingerCommand):
             if error.errno is None:  # not the system's word, but a bug of ours
                 raise
             self._refuse(f"{error.filename or 'the system says'}: {error.strerror}")
+        finally:
+            ignore_signals()
         sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
@@ -78,6 +84,19 @@ class LoudCommand(SingerCommand):
     def _refuse(self, *mistakes: object) -> None:
         for mistake in mistakes:
             self.logger.error("%s", mistake)
+
+
+def ignore_signals() -> None:
+    """Ignore the signals that the tap handles: the run has ended, and its exit status stands.
+
+    Python runs a handler in the midst of its own shutdown as well, where an exception becomes a
+    traceback and changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for signum in SIGNALS:
+        if isinstance(getattr(signal.getsignal(signum), "__self__", None), Tap):
+            signal.signal(signum, signal.SIG_IGN)
 
 
 def read_config(paths: Iterable[str]) -> dict[str, Any]:

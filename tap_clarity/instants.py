@@ -18,8 +18,11 @@ def parse_instant(text: str) -> datetime:
         ValueError: If the text is no instant. The message does not repeat it.
     """
     try:
-        instant = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
+        # Digits alone are a date in ISO 8601, and an epoch in files: 1795010100000 is no 1795.
+        instant = datetime.fromisoformat(
+            "" if text.isdigit() and len(text) > len("YYYYMMDD") else text
+        )
+    except (AttributeError, TypeError, ValueError) as error:
         message = "not an ISO 8601 date or time"
         raise ValueError(message) from error
     try:

@@ -1,11 +1,12 @@
-"""What `--plan` prints: what the next run would do, without asking Clarity for anything."""
+"""What `--plan` prints: what the next run would do, without a request to Clarity."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.planning.due import allot
-from tap_clarity.planning.forecast import backfill_ends_on
+from tap_clarity.planning.due import allocate_quota
+from tap_clarity.planning.forecast import estimate_backfill_end
 from tap_clarity.planning.recovery import GoOn
 
 if TYPE_CHECKING:
@@ -14,21 +15,24 @@ if TYPE_CHECKING:
 
     from tap_clarity.instants import Window
     from tap_clarity.planning.due import Due
-    from tap_clarity.planning.forecast import Standing
+    from tap_clarity.planning.forecast import StreamPlan
     from tap_clarity.planning.recovery import AskCache
+    from tap_clarity.planning.report_ledger import ReportLedger
 
 RECENT = "recent_measurements"
+LABELS = ("new data", "lookback", "retry", "backfill")
+"""What the windows of each priority are called."""
 
 
-class Outlook(NamedTuple):
-    """What the plan is made of.
+class RunPlan(NamedTuple):
+    """What the next run would do.
 
     Attributes:
         now: The present instant.
         recent: The next step of the recent measurements; None if they are not selected.
-        gaps: Windows of the reports that will fill their holes.
-        standings: The selected report streams, in the order in which they run.
-        building: Windows of the reports that Clarity is building, by stream.
+        gaps: The windows that are due for gaps in them.
+        streams: The selected report streams, in the order in which they run.
+        ledgers: The reports of all these streams, by name.
         restarted: The report streams whose query has changed.
         left: How many report requests are left today.
         daily_limit: How many there are on every other day.
@@ -36,12 +40,26 @@ class Outlook(NamedTuple):
 
     now: datetime
     recent: GoOn | AskCache | None
-    gaps: Sequence[Window]
-    standings: Mapping[str, Standing]
-    building: Mapping[str, Sequence[Window]]
+    gaps: Due
+    streams: Mapping[str, StreamPlan]
+    ledgers: Mapping[str, ReportLedger]
     restarted: Collection[str]
     left: int
     daily_limit: int
+
+    @property
+    def dues(self) -> dict[str, Due]:
+        """The windows that are due, by stream; gaps come first."""
+        dues = {name: stream.due(self.now) for name, stream in self.streams.items()}
+        return ({RECENT: self.gaps} if self.recent else {}) | dues
+
+    @property
+    def shares(self) -> dict[str, Due]:
+        """Those of them that the next run requests."""
+        gaps = allocate_quota({RECENT: self.gaps}, self.left)[RECENT]
+        others = {name: due for name, due in self.dues.items() if name != RECENT}
+        shares = allocate_quota(others, self.left - gaps.total)
+        return ({RECENT: gaps} if self.recent else {}) | shares
 
 
 class Row(NamedTuple):
@@ -50,66 +68,62 @@ class Row(NamedTuple):
     stream: str
     what: str
     windows: Sequence[Window]
-    asked_for: str
+    requested: str
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The texts of the line."""
         start, end = (f"{t:%Y-%m-%d %H:%M}" for t in (self.windows[0].start, self.windows[-1].end))
-        return self.stream, self.what, start, end, f"{len(self.windows):7}", self.asked_for
+        return self.stream, self.what, start, end, f"{len(self.windows):7}", self.requested
 
 
-HEAD = ("Stream", "What", "From (UTC)", "To (UTC)", "Reports", "Asked for")
+HEADER = ("Stream", "What", "From (UTC)", "To (UTC)", "Reports", "Requested")
 
 
-def preview(outlook: Outlook) -> Iterator[str]:
+def format_plan(plan: RunPlan) -> Iterator[str]:
     """Write the plan, line by line."""
-    dues = {name: standing.due(outlook.now) for name, standing in outlook.standings.items()}
-    gaps = outlook.gaps[: outlook.left]
-    shares = {RECENT: gaps} | allot(dues, outlook.left - len(gaps))
-    rows = [row for name in outlook.building for row in _rows(name, outlook, dues, shares[name])]
-    yield f"The next run, as of {outlook.now:%Y-%m-%d %H:%M} UTC (nothing has been asked for):"
+    dues, shares = plan.dues, plan.shares
+    rows = [row for name in plan.ledgers for row in _rows(name, plan, dues[name], shares[name])]
+    yield f"The next run, as of {plan.now:%Y-%m-%d %H:%M} UTC (nothing has been requested):"
     yield ""
-    if not outlook.building:
+    if not plan.ledgers:
         yield "No measurement stream is selected."
-    yield from _remarks(outlook, {row.stream for row in rows})
+    yield from _remarks(plan, {row.stream for row in rows})
     if rows:
         yield ""
-        yield from _table([HEAD, *(row.cells for row in rows)])
-    if outlook.building:
+        yield from _table([HEADER, *(row.cells for row in rows)])
+    if plan.ledgers:
         yield ""
         yield (
-            f"Report requests: {sum(map(len, shares.values()))} in the next run, "
-            f"{outlook.left} left today, {outlook.daily_limit} a day (report_daily_limit)."
+            f"Report requests: {sum(share.total for share in shares.values())} in the next run, "
+            f"{plan.left} left today, {plan.daily_limit} a day (report_daily_limit)."
         )
-    if dues:
-        yield _end(outlook)
+    if plan.streams:
+        yield _end(plan)
 
 
-def _remarks(outlook: Outlook, busy: Collection[str]) -> Iterator[str]:
-    if isinstance(outlook.recent, GoOn):
-        yield f"{RECENT}: goes on with the continuation token"
-    elif outlook.recent:
-        since = outlook.recent.start
-        yield f"{RECENT}: asks Clarity's cache for everything since {since:%Y-%m-%d %H:%M}"
-    for name in outlook.restarted:
+def _remarks(plan: RunPlan, busy: Collection[str]) -> Iterator[str]:
+    if isinstance(plan.recent, GoOn):
+        yield f"{RECENT}: resumes with the continuation token"
+    elif plan.recent:
+        since = plan.recent.start
+        yield f"{RECENT}: queries Clarity's cache for everything since {since:%Y-%m-%d %H:%M}"
+    for name in plan.restarted:
         yield f"{name}: settings of its query have changed, so it starts again"
-    for name in (name for name in outlook.standings if name not in busy):
+    for name in (name for name in plan.streams if name not in busy):
         yield f"{name}: no report is due"
 
 
-def _rows(
-    name: str, outlook: Outlook, dues: Mapping[str, Due], share: Sequence[Window]
-) -> Iterator[Row]:
-    for window in outlook.building[name]:
-        yield Row(name, "being built", [window], "already")
-    if name == RECENT:
-        yield from _due(name, "a hole", outlook.gaps, share)
-        return
-    due = dues[name]
-    yield from _due(name, "new data", [w for w in due.head if w not in due.again], share)
-    yield from _due(name, "read again", [w for w in due.head if w in due.again], share)
-    yield from _due(name, "the past", due.backfill, share)
+def _rows(name: str, plan: RunPlan, due: Due, share: Due) -> Iterator[Row]:
+    ledger, today = plan.ledgers[name], plan.now.date()
+    for report in ledger.pending:
+        yield Row(name, "pending", [report.window], f"{report.requested_at:%Y-%m-%d %H:%M}")
+    for label, windows, now in zip(LABELS, due, share, strict=True):
+        yield from _due(name, "gap" if name == RECENT else label, windows, now)
+    for failing in ledger.failing:
+        if failing.retry_on > today:
+            what = f"failing ({failing.attempts})"
+            yield Row(name, what, [failing.window], f"on {failing.retry_on}")
 
 
 def _due(
@@ -131,16 +145,12 @@ def _table(lines: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _end(outlook: Outlook) -> str:
-    day = backfill_ends_on(
-        outlook.standings,
-        outlook.left,
-        outlook.daily_limit,
-        outlook.now,
-        gaps=len(outlook.gaps),
+def _end(plan: RunPlan) -> str:
+    day = estimate_backfill_end(
+        plan.streams, plan.left, plan.daily_limit, plan.now, gaps=plan.gaps.total
     )
     if day is None:
-        return "New data alone uses up report_daily_limit, and the past is never read: raise it."
-    if not any(standing.due(outlook.now).backfill for standing in outlook.standings.values()):
-        return "Nothing of the past is missing."
+        return "New data alone uses up report_daily_limit, and the backfill never ends: raise it."
+    if not any(chain.from_iterable(plan.dues[name].backfill for name in plan.streams)):
+        return "No backfill is due."
     return f"The backfill ends on {day} (UTC), if the tap runs every day."

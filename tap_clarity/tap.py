@@ -23,13 +23,16 @@ from tap_clarity import config_errors
 from tap_clarity.clock import Clock, SystemClock
 from tap_clarity.command import (
     FROM_ENVIRONMENT,
+    SIGNALS,
     LoudCommand,
+    ignore_signals,
     read_catalog,
     read_config,
     read_state,
 )
 from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
-from tap_clarity.preview import Outlook, preview
+from tap_clarity.planning.due import Due
+from tap_clarity.preview import RunPlan, format_plan
 from tap_clarity.settings import SCHEMA, Settings
 from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
 from tap_clarity.streams.devices import (
@@ -41,12 +44,12 @@ from tap_clarity.streams.devices import (
 )
 from tap_clarity.streams.metrics import Metrics
 from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.reporting import requests_left
+from tap_clarity.streams.report_base import report_quota
 from tap_clarity.streams.reports import (
     DatasourceMeasurements,
     NodeMeasurements,
     ReferenceSiteMeasurements,
-    ReportStream,
+    selected_reports,
 )
 from tap_clarity.streams.run import Run
 from tap_clarity.writer import LineWriter, Stopped
@@ -192,23 +195,27 @@ class TapClarity(Tap):
     def plan(self) -> Iterator[str]:
         """Write down what the next run would do."""
         now = self.clock.now()
-        selected = [stream for stream in self.streams.values() if stream.selected]
-        reports = [stream for stream in selected if isinstance(stream, ReportStream)]
-        recents = [stream for stream in selected if isinstance(stream, RecentMeasurements)]
-        outlook = Outlook(
-            now=now,
-            recent=recents[0].next_step(now) if recents else None,
-            gaps=recents[0].gaps(now) if recents else (),
-            standings={stream.name: stream.standing(now) for stream in reports},
-            building={
-                stream.name: [window for _, window in stream.bookmark.building]
-                for stream in (*recents, *reports)
-            },
-            restarted=[stream.name for stream in reports if stream.is_restarted],
-            left=requests_left(self, now),
-            daily_limit=self.run.settings.report_daily_limit,
+        reports = selected_reports(self)
+        recent = self._selected_recent()
+        ledgers = {stream.name: stream.bookmark.ledger for stream in reports.values()}
+        return format_plan(
+            RunPlan(
+                now=now,
+                recent=recent.next_step(now) if recent else None,
+                gaps=recent.due_gaps(now) if recent else Due(),
+                streams={name: stream.plan(now) for name, stream in reports.items()},
+                ledgers=({recent.name: recent.bookmark.ledger} if recent else {}) | ledgers,
+                restarted=[name for name, stream in reports.items() if stream.is_restarted],
+                left=report_quota(self).left(now),
+                daily_limit=self.run.settings.report_daily_limit,
+            )
         )
-        return preview(outlook)
+
+    def _selected_recent(self) -> RecentMeasurements | None:
+        for stream in self.streams.values():
+            if isinstance(stream, RecentMeasurements) and stream.selected:
+                return stream
+        return None
 
     @classmethod
     def cb_config(
@@ -244,6 +251,7 @@ class TapClarity(Tap):
         try:
             self.sync_all()
             self.message_writer.flush()
+            ignore_signals()
         except Stopped:
             # Even if it is the same as the last one: the loader stores the records before it.
             self.message_writer.end(StateMessage(value=self.state))
@@ -288,7 +296,7 @@ class TapClarity(Tap):
 
     def _setup_signal_handlers(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
+            for signum in SIGNALS:
                 signal.signal(signum, self._handle_termination)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002

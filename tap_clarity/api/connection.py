@@ -6,10 +6,11 @@ import logging
 import math
 import random
 import zlib
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import backoff
 from urllib3.exceptions import HTTPError
@@ -18,6 +19,7 @@ from tap_clarity.api.bodies import IN_MEMORY, LONGEST_JSON, receive, unzipped
 from tap_clarity.api.errors import (
     AmbiguousError,
     ClarityError,
+    MalformedReplyError,
     NotSentError,
     QuotaUsedUpError,
     TooManyRequestsError,
@@ -39,7 +41,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT = 10.0
 PATIENCE = timedelta(minutes=3)
-"""How long after its first failure a call is still tried again."""
+"""Retry time limit of one API request, and of all file downloads of a run together."""
 LONGEST_PAUSE = 30.0
 SHORT_RETRY_AFTER = 60.0
 """Seconds up to which a 429 is a matter of pace; beyond it the day's quota is used up."""
@@ -69,7 +71,7 @@ class Call(NamedTuple):
     """HTTP statuses of a complete response to this request."""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path.partition('?')[0]}"
 
 
 class Reply(NamedTuple):
@@ -77,6 +79,13 @@ class Reply(NamedTuple):
 
     headers: Mapping[str, str]
     body: BinaryIO
+
+
+@dataclass(slots=True)
+class RetryTime:
+    """The time that may still be lost to retries: of one request, or of several that share it."""
+
+    seconds: float
 
 
 class Accepted(NamedTuple):
@@ -100,6 +109,7 @@ class Connection:
         self._api = new_session(user_agent)
         self._api.headers[KEY_HEADER] = api_key
         self._files = new_session(user_agent)
+        self._download_retries = RetryTime(PATIENCE.total_seconds())
 
     def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
         """Send a call to the API and give what `read` makes of the reply.
@@ -110,19 +120,42 @@ class Connection:
         Raises:
             ClarityError: If Clarity refuses, or when patience has run out.
         """
-        return self._patiently(str(call), lambda: self._attempt(call, read))
+        limit = RetryTime(PATIENCE.total_seconds())
+        return self._patiently(str(call), lambda: self._attempt(call, read), limit)
 
     def fetch(self, url: str, read: Callable[[Reply], T]) -> T:
-        """Get a file from wherever a report's link leads; the API key stays at home."""
-        return self._patiently("file download", lambda: read(self._download(url)))
+        """Download a file from wherever a report's link leads, without the API key.
+
+        All downloads of a run share one retry time limit; after that each has one attempt.
+        """
+        return self._patiently(
+            "file download", lambda: read(self._download(url)), self._download_retries
+        )
+
+    def path_of(self, link: str, path: str) -> str:
+        """Give the path, and query, of a link in a response to the request for a path.
+
+        Raises:
+            MalformedReplyError: If it leads elsewhere, where the API key must not go.
+        """
+        try:
+            url = urljoin(self._api_url + path, link)
+        except ValueError:
+            url = ""
+        if not url.startswith(f"{self._api_url}/"):
+            raise MalformedReplyError(
+                f"GET {path}: the link to the next page leads out of the API, and is not followed: "
+                "ask Clarity's support"
+            )
+        return url.removeprefix(self._api_url)
 
     def conceal(self, text: str) -> str:
         """Blot the API key out of a text that came from outside."""
         return text.replace(self._api_key, "***") if self._api_key else text
 
-    def _patiently(self, what: str, attempt: Callable[[], T]) -> T:
-        """Try again what is worth it, until the next try would come after the end of patience."""
-        pauses, end = _pauses(), None
+    def _patiently(self, what: str, attempt: Callable[[], T], left: RetryTime) -> T:
+        """Retry transient faults until the next pause would exceed the retry time limit."""
+        pauses, retried_at = _pauses(), None
         while True:
             try:
                 return attempt()
@@ -132,12 +165,15 @@ class Connection:
                 error.args = (f"{what}: {error}",)
                 raise
             now = self._clock.now()
-            end = end or now + PATIENCE
+            if retried_at:
+                left.seconds -= (now - retried_at).total_seconds()
             pause = max(next(pauses), failure.retry_after or 0.0)
-            if now + timedelta(seconds=pause) > end:
+            if pause > left.seconds:
                 raise UnavailableError(f"{what}: {failure}; {_advice(failure, now)}") from failure
             logger.warning("%s: %s; trying again in %.1f s", what, failure, pause)
             self._clock.sleep(pause)
+            left.seconds -= pause
+            retried_at = self._clock.now()
 
     def _attempt(self, call: Call, read: Callable[[Reply], T]) -> T:
         try:

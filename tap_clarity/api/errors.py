@@ -15,7 +15,8 @@ ClarityError                 one line: what happened, what to do
 ├── MalformedReplyError      an object that nothing can be made of
 ├── QuotaUsedUpError         429 from a report request
 ├── ReportFailedError        Clarity gave a report up
-└── FileError                a report's file that cannot be had or trusted
+└── FileError                a report's file that cannot be downloaded or trusted
+    └── BlankFileError       a file with neither rows nor a header
 """
 
 from __future__ import annotations
@@ -88,6 +89,10 @@ class ReportFailedError(ClarityError):
 
 class FileError(ClarityError):
     pass
+
+
+class BlankFileError(FileError):
+    """A file has neither rows nor a header: it may be empty, or not written yet."""
 
 
 def one_line(text: str) -> str:

@@ -182,7 +182,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     if value is None:
         return None
     try:
-        if value.strip().isdecimal():
+        if value.strip().replace(".", "", 1).isdecimal():
             seconds = float(value)
         else:
             seconds = (parsedate_to_datetime(value) - now).total_seconds()

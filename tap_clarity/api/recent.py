@@ -45,7 +45,7 @@ class RecentReply(NamedTuple, Generic[T]):
 def query_recent(
     connection: Connection,
     query: dict[str, Any],
-    start: datetime,
+    start: datetime | None,
     open_body: Callable[[BinaryIO], T],
 ) -> RecentReply[T]:
     """Ask the cache for everything from `start` on.
@@ -53,18 +53,16 @@ def query_recent(
     Args:
         connection: Where to ask.
         query: The body, all but format, start and token.
-        start: First instant to answer; the cache may not reach back that far.
+        start: First instant to answer; None for as much as Clarity answers without a start.
         open_body: Makes measurements of the reply; raises ValueError if it cannot.
 
     Raises:
         ClarityError: If Clarity refuses or cannot be reached.
     """
     # Without a start Clarity answers less than it has; without a frequency it once answered 400.
-    body = query | {
-        "format": "csv-wide",
-        "startTime": format_instant(start),
-        "replyWithContinuationToken": True,
-    }
+    body = query | {"format": "csv-wide", "replyWithContinuationToken": True}
+    if start:
+        body["startTime"] = format_instant(start)
     return _ask(connection, Call("POST", f"{PATH}-query", body=body, longest=LONGEST), open_body)
 
 

@@ -1,33 +1,36 @@
-"""Typed views of the streams' states.
-
-Meltano merges states deeply and never deletes a key. So every key is always written, a cleared
-value is null, and collections are lists. Whatever cannot be read raises ValueError: the stream then
-starts afresh and says so.
-"""
+"""Typed views of the streams' states."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from tap_clarity.instants import Window, parse_instant
-from tap_clarity.planning.quota import Spent
-from tap_clarity.planning.windows import merged
-from tap_clarity.texts import is_id
+from tap_clarity.planning.due import Progress, Slot
+from tap_clarity.planning.report_ledger import ReportLedger
+from tap_clarity.planning.state_values import (
+    read_count,
+    read_instant,
+    read_list,
+    read_optional,
+    read_time,
+    read_window,
+    short_instant,
+    window_pair,
+)
+from tap_clarity.planning.windows import merged, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_clarity.instants import Window
+    from tap_clarity.planning.reports import Report
+    from tap_clarity.planning.state_values import State
+
 VERSION = 1
 LONG_AGO = datetime(2014, 1, 1, tzinfo=UTC)
-# What the tap writes comes nowhere near these, and each STATE would repeat it.
-LONGEST_TEXT = 1 << 16
-MOST_ITEMS = 1000
-T = TypeVar("T")
-State = dict[str, Any]
 
 
 def fingerprint(**query: Any) -> str:  # noqa: ANN401
@@ -36,19 +39,21 @@ def fingerprint(**query: Any) -> str:  # noqa: ANN401
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RecentBookmark:
-    """Where the recent measurements stand.
+    """How far the recent measurements have come.
 
     Attributes:
         fingerprint: Of the query to which token and reports belong.
-        datasources: Fingerprint of the organisation's list of datasources, as last seen.
+        datasources: Fingerprint of the organization's list of datasources, as last seen.
         token: What continues after the last reply.
-        issued_at: When that reply was asked for.
-        covered_until: Up to when everything has been asked for.
-        holes: What the cache no longer had when it was asked, and no report has filled yet.
-        building: Ids and windows of the reports that Clarity is building, in order.
-        spent: Report requests of the stream's last day.
+        issued_at: When that reply was requested.
+        covered_until: Up to when everything has been requested.
+        gaps: What the cache no longer had when it was queried, and no report has filled yet.
+        ledger: The reports that fill gaps.
+        cache_queried_at: When the cache was last queried, and not continued from.
+        records_since_query: Records of that query, and of the continuations since, with a time at
+            or after `recovery.safe_until` of it.
     """
 
     fingerprint: str | None = None
@@ -56,22 +61,34 @@ class RecentBookmark:
     token: str | None = None
     issued_at: datetime | None = None
     covered_until: datetime | None = None
-    holes: list[Window] = field(default_factory=list)
-    building: list[tuple[str, Window]] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    gaps: list[Window] = field(default_factory=list)
+    ledger: ReportLedger = field(default_factory=ReportLedger)
+    cache_queried_at: datetime | None = None
+    records_since_query: int = 0
+
+    def with_ledger(self, ledger: ReportLedger) -> RecentBookmark:
+        """Give the bookmark with a later state of its reports."""
+        return replace(self, ledger=ledger)
+
+    def complete(self, report: Report, served: Window, *, is_empty: bool = False) -> RecentBookmark:
+        """Record that a report has filled a time range."""
+        gaps = [left for gap in self.gaps for left in without(gap, [served])]
+        ledger = self.ledger.complete(report, served, is_empty=is_empty).drop_outside(gaps)
+        return replace(self, gaps=gaps, ledger=ledger)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> RecentBookmark:
         """Read a stream's state."""
         return cls(
-            fingerprint=_optional(state, "fingerprint", str),
-            datasources=_optional(state, "datasources", str),
-            token=_optional(state, "continuation_token", str),
-            issued_at=_recent_instant(state, "token_issued_at"),
-            covered_until=_recent_instant(state, "covered_until"),
-            holes=merged(map(_window, _list(state, "holes"))),
-            building=_building(state),
-            spent=_spent(state),
+            fingerprint=read_optional(state, "fingerprint", str),
+            datasources=read_optional(state, "datasources", str),
+            token=read_optional(state, "continuation_token", str),
+            issued_at=_past_instant(state, "token_issued_at"),
+            covered_until=_past_instant(state, "covered_until"),
+            cache_queried_at=_past_instant(state, "cache_queried_at"),
+            records_since_query=read_count(state.get("records_since_query") or 0),
+            gaps=merged(map(read_window, read_list(state, "gaps"))),
+            ledger=ReportLedger.from_state(state),
         )
 
     def to_state(self) -> State:
@@ -81,43 +98,76 @@ class RecentBookmark:
             "fingerprint": self.fingerprint,
             "datasources": self.datasources,
             "continuation_token": self.token,
-            "token_issued_at": _short(self.issued_at),
-            "covered_until": _short(self.covered_until),
-            "holes": [_pair(hole) for hole in self.holes],
-            **_reports_to_state(self.building, self.spent),
+            "token_issued_at": short_instant(self.issued_at),
+            "covered_until": short_instant(self.covered_until),
+            "cache_queried_at": short_instant(self.cache_queried_at),
+            "records_since_query": self.records_since_query,
+            "gaps": [window_pair(gap) for gap in self.gaps],
+            **self.ledger.to_state(),
         }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ReportBookmark:
-    """Where a report stream stands.
+    """How far a report stream has come.
 
     Attributes:
         fingerprint: Of the query to which coverage and reports belong.
         start: First instant that the stream covers, where no setting says so.
-        covered: What has been delivered.
-        head_slot: The slot in which new data was last asked for.
-        building: Ids and windows of the reports that Clarity is building, in order.
-        spent: Report requests of the stream's last day.
+        access_start: From when on measurements may be read, as far as the details say.
+        covered: What has been written.
+        slot: The last slot in which new data was requested.
+        ledger: The stream's reports.
     """
 
     fingerprint: str | None = None
     start: datetime | None = None
+    access_start: datetime | None = None
     covered: list[Window] = field(default_factory=list)
-    head_slot: datetime | None = None
-    building: list[tuple[str, Window]] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    slot: Slot | None = None
+    ledger: ReportLedger = field(default_factory=ReportLedger)
+
+    @property
+    def progress(self) -> Progress:
+        """What planning has to know."""
+        return Progress(
+            covered=tuple(self.covered),
+            pending=self.ledger.pending_windows,
+            failing=self.ledger.failing,
+            slot=self.slot,
+        )
+
+    def with_ledger(self, ledger: ReportLedger) -> ReportBookmark:
+        """Give the bookmark with a later state of its reports."""
+        return replace(self, ledger=ledger)
+
+    def complete(self, report: Report, served: Window, *, is_empty: bool = False) -> ReportBookmark:
+        """Record that the rows of a report have been written, or that it has none.
+
+        What a superseded report would have read besides is read again by another one.
+        """
+        superseded = () if is_empty else self.ledger.superseded_by(report, served)
+        left = [part for each in superseded for part in without(each.window, [served])]
+        slot = self.slot
+        if slot:
+            slot = slot._replace(reread=tuple(merged([*slot.reread, *left])))
+        return replace(
+            self,
+            covered=merged([*self.covered, served]),
+            slot=slot,
+            ledger=self.ledger.complete(report, served, is_empty=is_empty),
+        )
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ReportBookmark:
         """Read a stream's state."""
         return cls(
-            fingerprint=_optional(state, "fingerprint", str),
-            start=_instant(state, "start_date"),
-            covered=merged(map(_window, _list(state, "covered"))),
-            head_slot=_instant(state, "head_slot"),
-            building=_building(state),
-            spent=_spent(state),
+            fingerprint=read_optional(state, "fingerprint", str),
+            start=read_time(state, "start_date"),
+            access_start=read_time(state, "access_start"),
+            covered=merged(map(read_window, read_list(state, "covered"))),
+            slot=_read_slot(state),
+            ledger=ReportLedger.from_state(state),
         )
 
     def to_state(self) -> State:
@@ -125,83 +175,36 @@ class ReportBookmark:
         return {
             "version": VERSION,
             "fingerprint": self.fingerprint,
-            "start_date": _short(self.start),
-            "covered": [_pair(window) for window in self.covered],
-            "head_slot": _short(self.head_slot),
-            **_reports_to_state(self.building, self.spent),
+            "start_date": short_instant(self.start),
+            "access_start": short_instant(self.access_start),
+            "covered": [window_pair(window) for window in self.covered],
+            "slot": _slot_to_state(self.slot) if self.slot else [],
+            **self.ledger.to_state(),
         }
 
 
-def _optional(state: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
-    value = state.get(name)
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise ValueError(f"{name} is not a {kind.__name__}")
-    most = LONGEST_TEXT if kind is str else MOST_ITEMS
-    if isinstance(value, str | list) and len(value) > most:
-        raise ValueError(f"{name} is too long")
-    return value
-
-
-def _list(state: Mapping[str, Any], name: str) -> list[Any]:
-    return _optional(state, name, list) or []
-
-
-def _instant(state: Mapping[str, Any], name: str) -> datetime | None:
-    text = _optional(state, name, str)
-    return parse_instant(text) if text else None
-
-
-def _recent_instant(state: Mapping[str, Any], name: str) -> datetime | None:
-    """Read when the tap has run: a junk year would make a hole of centuries."""
-    instant = _instant(state, name)
+def _past_instant(state: Mapping[str, Any], name: str) -> datetime | None:
+    """Read when the tap has run: a junk year would make a gap of centuries."""
+    instant = read_time(state, name)
     if instant and instant < LONG_AGO:
         raise ValueError(f"{name} is before Clarity's first node was made")
     return instant
 
 
-def _window(value: Any) -> Window:  # noqa: ANN401
-    match value:
-        case [str(start), str(end)]:
-            window = Window(parse_instant(start), parse_instant(end))
-            if window.start < window.end:
-                return window
-    raise ValueError("a window is not a pair of instants, the earlier one first")
+def _slot_to_state(slot: Slot) -> list[Any]:
+    """Write a slot; its windows to read again stand behind its two instants."""
+    return [
+        short_instant(slot.start),
+        short_instant(slot.until),
+        *map(window_pair, slot.reread),
+    ]
 
 
-def _building(state: Mapping[str, Any]) -> list[tuple[str, Window]]:
-    return [_report(item) for item in _list(state, "reports")]
-
-
-def _spent(state: Mapping[str, Any]) -> Spent:
-    day = _optional(state, "requests_on", str)
-    requests = _optional(state, "requests", int) or 0
-    if requests < 0:
-        raise ValueError("requests is negative")
-    return Spent(parse_instant(day).date() if day else None, requests)
-
-
-def _reports_to_state(building: list[tuple[str, Window]], spent: Spent) -> State:
-    return {
-        "reports": [[id_, *_pair(window)] for id_, window in building],
-        "requests_on": spent.day.isoformat() if spent.day else None,
-        "requests": spent.requests,
-    }
-
-
-def _pair(window: Window) -> list[str | None]:
-    return [_short(window.start), _short(window.end)]
-
-
-def _report(value: Any) -> tuple[str, Window]:  # noqa: ANN401
-    match value:
-        case [id_, *ends] if is_id(id_):
-            return id_, _window(ends)
-    raise ValueError("a report is not an id with a window")
-
-
-def _short(instant: datetime | None) -> str | None:
-    """Write an instant as short as it is exact: states have to stay small."""
-    if instant is None:
-        return None
-    whole = "minutes" if not (instant.second or instant.microsecond) else "milliseconds"
-    return instant.isoformat(timespec=whole).replace("+00:00", "Z")
+def _read_slot(state: Mapping[str, Any]) -> Slot | None:
+    match read_list(state, "slot"):
+        case []:
+            return None
+        case [start, until, *reread]:
+            windows = tuple(merged(map(read_window, reread)))
+            return Slot(read_instant(start), read_instant(until), windows)
+    raise ValueError("slot is not a pair of instants with windows")

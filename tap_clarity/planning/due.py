@@ -1,16 +1,26 @@
-"""Which windows the report streams have to ask for, and which of them today's quota allows."""
+"""Which windows of a report stream are due, and which of them today's quota allows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from tap_clarity.instants import DAY, Window, floor
+from tap_clarity.planning.retries import retries_due
 from tap_clarity.planning.windows import cut, days_long, merged, newest, without
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
+
+    from tap_clarity.planning.retries import FailingWindow
+
+MAX_RETRIES = 5
+"""How many failing windows of a stream a run requests; the backfill needs requests as well."""
+
+
+MAX_JOINED_LAG = 4 * DAY
+"""Up to this lag new data and the lookback before it are requested in one report."""
 
 
 class Scope(NamedTuple):
@@ -20,9 +30,9 @@ class Scope(NamedTuple):
         start: First instant.
         end: First instant that does not belong to it any more; None for an open end.
         step: What the present is rounded down to: minute, hour or day.
-        window_days: Longest window to ask for, in days.
-        lookback_days: How far before the bookmark a head begins, in days.
-        interval: Length of a slot; a head is due once per slot.
+        window_days: Longest window to request, in days.
+        lookback_days: How far before the bookmark the incremental range begins, in days.
+        interval: Length of a slot; an incremental range is due once per slot.
     """
 
     start: datetime
@@ -32,101 +42,175 @@ class Scope(NamedTuple):
     lookback_days: int
     interval: timedelta
 
+    def limit(self, now: datetime) -> datetime:
+        """Give the end of what can be covered now."""
+        present = floor(now, self.step)
+        return present if self.end is None else min(present, self.end)
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """The windows to ask for: new data first, then the missing past; each oldest first.
+
+class Slot(NamedTuple):
+    """The last slot in which an incremental range was planned.
 
     Attributes:
-        head: The newest data, and what is read again.
-        backfill: What is missing before it.
-        again: Those windows of the head that hold nothing new.
+        start: When the slot begins; slots are aligned to 00:00 UTC.
+        until: The end of its incremental range.
+        reread: What is covered, and has not been requested again yet.
     """
 
-    head: tuple[Window, ...] = ()
+    start: datetime
+    until: datetime
+    reread: tuple[Window, ...] = ()
+
+    def without(self, window: Window) -> Slot:
+        """Give the slot once a window has been requested."""
+        left = [part for each in self.reread for part in without(each, [window])]
+        return self._replace(reread=tuple(left))
+
+
+class Progress(NamedTuple):
+    """How far a report stream has come.
+
+    Attributes:
+        covered: What has been written.
+        pending: The windows of its pending reports.
+        failing: The windows whose reports fail or are rejected.
+        slot: The last slot with an incremental range; None if there was none.
+    """
+
+    covered: tuple[Window, ...] = ()
+    pending: tuple[Window, ...] = ()
+    failing: tuple[FailingWindow, ...] = ()
+    slot: Slot | None = None
+
+    def known(self, limit: datetime) -> list[Window]:
+        """Give what is neither new nor missing; a clock that was ahead may have covered more."""
+        windows = [*self.covered, *self.pending, *(each.window for each in self.failing)]
+        return merged(Window(window.start, min(window.end, limit)) for window in windows)
+
+
+class Due(NamedTuple):
+    """The windows to request, in the order of their priority; each oldest first.
+
+    Attributes:
+        incremental: What holds data after the bookmark.
+        lookback: The windows of the lookback before the bookmark.
+        retries: Failing windows whose next attempt is due; some of them, if there are many.
+        backfill: What is missing before the incremental range.
+    """
+
+    incremental: tuple[Window, ...] = ()
+    lookback: tuple[Window, ...] = ()
+    retries: tuple[Window, ...] = ()
     backfill: tuple[Window, ...] = ()
-    again: frozenset[Window] = frozenset()
 
-    def __len__(self) -> int:
-        return len(self.head) + len(self.backfill)
-
-
-def slot_of(now: datetime, interval: timedelta) -> datetime:
-    """Give the start of the slot to which an instant belongs."""
-    return floor(now, interval)
+    @property
+    def total(self) -> int:
+        """How many windows are due."""
+        return sum(map(len, self))
 
 
-def find_due(
-    scope: Scope,
-    covered: Iterable[Window],
-    head_slot: datetime | None,
-    now: datetime,
-    building: Collection[Window] = (),
-) -> Due:
-    """Find what has to be asked for.
-
-    Args:
-        scope: What is to be covered.
-        covered: What is covered already.
-        head_slot: The slot in which the last head was asked for; None if none was.
-        now: The present instant.
-        building: What reports are being built for; none of it is asked for again.
-    """
-    limit = floor(now, scope.step)
-    if scope.end is not None:
-        limit = min(limit, scope.end)
-    # A clock that was ahead may have covered what is still to come.
-    known = merged(Window(window.start, min(window.end, limit)) for window in [*covered, *building])
-    wanted = _find_head(scope, known, limit, head_slot, now)
-    head = [window for window in wanted if without(window, building)]
-    last = max((window.end for window in [*known, *head]), default=scope.start)
-    missing = without(Window(scope.start, last), [*known, *head])
-    backfill = [piece for window in missing for piece in cut(window, scope.window_days)]
-    again = [window for window in head if not without(window, known)]
-    return Due(tuple(head), tuple(backfill), frozenset(again))
-
-
-def _find_head(
-    scope: Scope, known: list[Window], limit: datetime, head_slot: datetime | None, now: datetime
-) -> list[Window]:
+def find_due(scope: Scope, progress: Progress, now: datetime) -> Due:
+    """Find the windows that are due at an instant."""
+    limit = scope.limit(now)
     if scope.start >= limit:
-        return []
+        return Due()
+    whole, known = Window(scope.start, limit), progress.known(limit)
+    failing = [each.window for each in progress.failing]
+    ranges = _inside(whole, _incremental_ranges(scope, progress, now))
+    recent = [
+        window
+        for wanted in ranges
+        for part in without(wanted, failing)
+        for window in cut(part, scope.window_days)
+        if without(window, progress.pending)
+    ]
+    bookmark = known[-1].end if known else scope.start
+    last = max((window.end for window in [*known, *recent]), default=scope.start)
+    missing = without(Window(scope.start, last), [*known, *recent])
+    return Due(
+        incremental=tuple(window for window in recent if window.end > bookmark),
+        lookback=tuple(window for window in recent if window.end <= bookmark),
+        retries=_retries(scope, whole, progress, now),
+        backfill=tuple(_cut_all(missing, scope)),
+    )
+
+
+def current_slot(scope: Scope, progress: Progress, now: datetime) -> Slot:
+    """Give the slot of the present instant: the last one as it stands, or a new one."""
+    start, last = floor(now, scope.interval), progress.slot
+    if last and _is_same_slot(last.start, start, scope.interval):
+        return last
+    limit = scope.limit(now)
+    left = last.reread if last else ()
+    reread = merged(_inside(Window(scope.start, limit), [*left, *_lookback(scope, progress, now)]))
+    return Slot(start, limit, tuple(reread))
+
+
+def _incremental_ranges(scope: Scope, progress: Progress, now: datetime) -> list[Window]:
+    limit = scope.limit(now)
+    known = progress.known(limit)
     if not known or known[-1].end <= scope.start:
         return [newest(Window(scope.start, limit), scope.window_days)]
-    if head_slot is not None and _is_asked(head_slot, slot_of(now, scope.interval), scope.interval):
+    slot = current_slot(scope, progress, now)
+    new = Window(known[-1].end, min(slot.until, limit))
+    if limit - new.start > MAX_JOINED_LAG:
+        # A report whose range is clipped at its end would bring the lookback alone each time.
+        return [*slot.reread, new]
+    return merged([*slot.reread, new])
+
+
+def _lookback(scope: Scope, progress: Progress, now: datetime) -> list[Window]:
+    """Give what a new slot reads again: the days before the bookmark."""
+    limit = scope.limit(now)
+    known, length = progress.known(limit), days_long(scope.lookback_days)
+    if not known or known[-1].end <= scope.start:
         return []
-    bookmark, lookback = known[-1].end, days_long(scope.lookback_days)
-    if bookmark >= limit and now - limit >= lookback:
+    bookmark = known[-1].end
+    if bookmark >= limit and now - limit >= length:
         return []  # the end date lies back so far that nothing is read again
-    if bookmark - scope.start <= lookback:
-        return cut(Window(scope.start, limit), scope.window_days)
-    start = max(scope.start, floor(bookmark - lookback, DAY))
-    return cut(Window(start, limit), scope.window_days)
+    if bookmark - scope.start <= length:
+        return [Window(scope.start, bookmark)]
+    return [Window(max(scope.start, floor(bookmark - length, DAY)), bookmark)]
 
 
-def _is_asked(head_slot: datetime, slot: datetime, interval: timedelta) -> bool:
-    """Tell whether a slot's head has been asked for.
+def _retries(scope: Scope, whole: Window, progress: Progress, now: datetime) -> tuple[Window, ...]:
+    failing = _cut_all(_inside(whole, retries_due(progress.failing, now.date())), scope)
+    windows = [each for each in failing if without(each, progress.pending)]
+    # Not always the first ones: if these fail for good, the others would never be requested.
+    first = crc32(now.date().isoformat().encode()) % max(1, len(windows))
+    rotated = [*windows[first:], *windows[:first]]
+    missing = [each for each in rotated if without(each, progress.covered)]
+    covered = [each for each in rotated if each not in missing]
+    return tuple(sorted([*missing, *covered][:MAX_RETRIES]))
+
+
+def _inside(whole: Window, windows: Iterable[Window]) -> list[Window]:
+    parts = (Window(max(whole.start, w.start), min(whole.end, w.end)) for w in windows)
+    return [part for part in parts if part.start < part.end]
+
+
+def _cut_all(windows: Iterable[Window], scope: Scope) -> list[Window]:
+    return [piece for window in windows for piece in cut(window, scope.window_days)]
+
+
+def _is_same_slot(last: datetime, present: datetime, interval: timedelta) -> bool:
+    """Tell whether the last slot is still the present one.
 
     A slot to come means that the clock has been put back: if by much, it was wrong before.
     """
-    return slot <= head_slot and head_slot - slot <= interval
+    return present <= last and last - present <= interval
 
 
-def allot(dues: Mapping[str, Due], left: int) -> dict[str, tuple[Window, ...]]:
-    """Share out the report requests that are left today: all streams' heads, then backfills.
+def allocate_quota(dues: Mapping[str, Due], left: int) -> dict[str, Due]:
+    """Share the report requests that are left today, by priority over all streams.
 
-    Among the heads, what is read again comes last: else a long lookback could use up every day's
+    New data of all streams comes first: a long lookback or a backfill could use up each day's
     requests, and nothing new would ever be read.
     """
-    heads: dict[str, list[Window]] = {stream: [] for stream in dues}
-    for read_again in (False, True):
+    shares = dict.fromkeys(dues, Due())
+    for kind in Due._fields:
         for stream, due in dues.items():
-            windows = [w for w in due.head if (w in due.again) is read_again][:left]
-            heads[stream] += windows
+            windows = getattr(due, kind)[:left]
+            shares[stream] = shares[stream]._replace(**{kind: windows})
             left -= len(windows)
-    asked = {}
-    for stream, due in dues.items():
-        backfill = due.backfill[:left]
-        asked[stream] = (*sorted(heads[stream]), *backfill)
-        left -= len(backfill)
-    return asked
+    return shares

@@ -42,6 +42,11 @@ def without(whole: Window, covered: Iterable[Window]) -> list[Window]:
     return result
 
 
+def overlaps(one: Window, other: Window) -> bool:
+    """Tell whether two windows have an instant in common."""
+    return one.start < other.end and other.start < one.end
+
+
 def cut(whole: Window, days: int) -> list[Window]:
     """Cut into pieces of at most `days`, oldest first; all but the first begin at 00:00 UTC."""
     longest = days_long(days)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_clarity.api.metadata import get_details
+from tap_clarity.api.metadata import Listing, get_details
+from tap_clarity.instants import parse_instant
 from tap_clarity.measurements.schema import ORG, TEXTS, key
 from tap_clarity.streams.resources import (
     ADDITIONAL_FIELDS,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.api.metadata import JsonObject
     from tap_clarity.streams.base import Record
 
 SOURCE_TYPE = text("source_type", "Kind of the source: CLARITY_NODE or REFERENCE_SITE.")
@@ -50,8 +50,8 @@ class Datasources(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects(self) -> list[JsonObject]:
-        return self.run.datasources
+    def listing(self) -> Listing:
+        return self.run.datasource_list
 
     def generate_child_contexts(
         self,
@@ -147,8 +147,17 @@ class DatasourceDetails(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects_of(self, id_: str) -> list[JsonObject]:
-        return [get_details(self.run.connection, id_, self.run.settings.org)]
+    def records_of(self, context: Context) -> Iterator[Record]:
+        for record in super().records_of(context):
+            starts = [each["access_start"] for each in record["access_to_measurements"] or []]
+            known = [parse_instant(start) for start in starts if start]
+            # Without a period, or with one of unknown start, measurements may begin anywhere.
+            first = min(known, default=None) if len(known) == len(starts) else None
+            self.run.access_starts[record["datasource_id"]] = first
+            yield record
+
+    def listing_of(self, id_: str) -> Listing:
+        return Listing([get_details(self.run.connection, id_, self.run.settings.org)])
 
 
 class Subscriptions(ResourceStream):
@@ -175,5 +184,5 @@ class Subscriptions(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects(self) -> list[JsonObject]:
+    def listing(self) -> Listing:
         return self.run.list_of("/v2/subscriptions", "subscriptions", "subscriptionId")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_clarity.api.metadata import get_status, list_alarms
+from tap_clarity.api.metadata import Listing, get_status, list_alarms
 from tap_clarity.measurements.schema import ORG, key
 from tap_clarity.streams.resources import (
     ADDITIONAL_FIELDS,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.api.metadata import JsonObject
     from tap_clarity.streams.base import Record
 
 NODE_ID = key("node_id", "Id of the node, as printed on it.")
@@ -72,8 +71,8 @@ class Nodes(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects(self) -> list[JsonObject]:
-        return self.run.nodes
+    def listing(self) -> Listing:
+        return self.run.node_list
 
     def generate_child_contexts(
         self,
@@ -119,7 +118,7 @@ class NodeStatusSummaries(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects(self) -> list[JsonObject]:
+    def listing(self) -> Listing:
         return self.run.list_of("/v2/devices/nodes/status-summary", "nodes", "nodeId")
 
 
@@ -171,8 +170,8 @@ class NodeStatuses(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects_of(self, id_: str) -> list[JsonObject]:
-        return [get_status(self.run.connection, id_, self.run.settings.org)]
+    def listing_of(self, id_: str) -> Listing:
+        return Listing([get_status(self.run.connection, id_, self.run.settings.org)])
 
 
 class NodeAlarms(SubresourceStream):
@@ -195,7 +194,7 @@ class NodeAlarms(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects_of(self, id_: str) -> list[JsonObject]:
+    def listing_of(self, id_: str) -> Listing:
         return list_alarms(self.run.connection, id_, self.run.settings.org)
 
 
@@ -214,5 +213,5 @@ class AccessoryModules(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def objects(self) -> list[JsonObject]:
+    def listing(self) -> Listing:
         return self.run.list_of("/v2/devices/accessory-modules", "accessoryModules", "moduleId")

@@ -11,6 +11,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_clarity.api.bodies import unzipped
+from tap_clarity.api.errors import BlankFileError
 from tap_clarity.batches import BatchFiles
 from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.decode import read_measurements
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.instants import Window
     from tap_clarity.measurements.records import Layout
-    from tap_clarity.planning.bookmarks import State
+    from tap_clarity.planning.state_values import State
     from tap_clarity.settings import Settings
     from tap_clarity.streams.run import Run
 
@@ -54,11 +55,6 @@ def measurement_query(settings: Settings) -> dict[str, Any]:
     if settings.metric_select is not None:
         query["metricSelect"] = settings.metric_select
     return query
-
-
-def datasource_choice(ids: tuple[str, ...] | None) -> dict[str, Any]:
-    """Give the part of a request that says which datasources."""
-    return {"allDatasources": True} if ids is None else {"datasourceIds": list(ids)}
 
 
 class MeasurementStream(ClarityStream):
@@ -97,19 +93,24 @@ class MeasurementStream(ClarityStream):
                 raise ConfigValidationError(message, errors=[message], schema={})
         super().apply_catalog(catalog)
 
-    def open_measurements(self, body: BinaryIO, window: Window | None = None) -> Iterator[Piece]:
+    def open_measurements(
+        self, body: BinaryIO, window: Window | None = None, *, may_be_blank: bool = False
+    ) -> Iterator[Piece]:
         """Open a reply or file.
 
         Raises:
             ValueError: If it is not one of measurements; on demand, for the first row that is not
                 what was asked for.
         """
-        expected = Expected(self.id_field, self.run.settings.frequency, window)
+        expected = Expected(self.id_field, self.run.settings.frequency, window, may_be_blank)
         try:
             measurements = read_measurements(unzipped(body), expected)
         except ValueError:
             body.close()
             raise
+        if window and measurements == ():
+            body.close()
+            raise BlankFileError("it is blank")
         if isinstance(measurements, Table) and self._may_write_lines:
             return _closing(body, record_lines(measurements, self._envelope()))
         records = self._layout.records(measurements)

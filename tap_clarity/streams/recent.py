@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from tap_clarity.api.errors import (
     AccessRefusedError,
+    ClarityError,
+    CredentialsError,
     FileError,
     KeyRefusedError,
+    NotFoundError,
     RequestRefusedError,
 )
 from tap_clarity.api.recent import RecentReply, continue_recent, query_recent
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.planning.bookmarks import RecentBookmark, fingerprint
+from tap_clarity.planning.due import Due
+from tap_clarity.planning.gaps import find_due_gaps
 from tap_clarity.planning.recovery import (
     AskCache,
     GoOn,
@@ -22,26 +27,37 @@ from tap_clarity.planning.recovery import (
     Step,
     after_reply,
     ask_cache,
+    daily_query,
     is_off,
+    is_query_due,
     next_step,
-    windows_of,
+    safe_until,
+    without_start,
 )
-from tap_clarity.planning.windows import merged, without
-from tap_clarity.streams.measurements import datasource_choice, measurement_query
-from tap_clarity.streams.reporting import ReportingStream, requests_left
+from tap_clarity.planning.report_ledger import ReportLedger
+from tap_clarity.planning.windows import merged
+from tap_clarity.streams.measurements import measurement_query
+from tap_clarity.streams.record_count import RecordCount
+from tap_clarity.streams.report_base import (
+    ReportingStream,
+    Selector,
+    datasource_selector,
+    report_quota,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from datetime import datetime
 
     from singer_sdk.helpers.types import Context
 
     from tap_clarity.instants import Window
+    from tap_clarity.planning.reports import Report
     from tap_clarity.streams.base import Record
     from tap_clarity.streams.measurements import Piece
 
 
-class RecentMeasurements(ReportingStream):
+class RecentMeasurements(ReportingStream[RecentBookmark]):
     """What Clarity's cache holds of the datasources, from hours to days back."""
 
     name = "recent_measurements"
@@ -50,53 +66,103 @@ class RecentMeasurements(ReportingStream):
     report = "datasource-measurements"
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        at = yield from self._read()
+        if is_query_due(self.bookmark.cache_queried_at, self.run.settings.frequency, at):
+            yield from self._query_daily(at)
+        yield from self._fill_gaps()
+
+    def _read(self) -> Generator[Record, None, datetime]:
+        """Write what has come since the last run; give when Clarity answered."""
         now = self.run.clock.now()
         step, reply = self._ask(now)
-        yield from self._written(reply)
         at = reply.answered_at or now
         if is_off(now, at):
             self.logger.warning(
                 "The clock of this machine is off by %s: going by Clarity's", abs(at - now)
             )
-            if isinstance(step, AskCache):
+            if step != self.next_step(at):
+                yield from self._written(reply, RecordCount())
                 step, reply = self._ask(at)
-                yield from self._written(reply)
+        queried_at = None if isinstance(step, AskCache) else self.bookmark.cache_queried_at
+        count = RecordCount(safe_until(queried_at or at, self.run.settings.frequency))
+        yield from self._written(reply, count)
+        if reply.token is None and isinstance(step, GoOn) and not count.all:
+            self.logger.info("%s: no news and no new continuation token", self.name)
+            return at
         if reply.token is None:
             self.logger.warning("Clarity sent no continuation token; the next run asks its cache")
         # Only now, with all records written, may the next run go on from here.
-        self.bookmark = after_reply(self.bookmark, step, reply.token, at)
-        self.bookmark.datasources = self._datasources or self.bookmark.datasources
-        self.save(self.bookmark.to_state())
-        yield from self._fill_holes()
+        bookmark = after_reply(self.bookmark, step, reply.token, at, *count.since)
+        self.checkpoint(replace(bookmark, datasources=self._datasources or bookmark.datasources))
+        return at
 
-    @cached_property
-    def bookmark(self) -> RecentBookmark:
-        """Where the stream stands; a token and reports of another query do not count."""
+    def _query_daily(self, now: datetime) -> Iterator[Record]:
+        """Query the cache again; where that fails, the gaps are filled all the same."""
+        try:
+            yield from self._query_again(now)
+        except CredentialsError:
+            raise
+        except ClarityError as error:
+            self.fail(error)
+
+    def _query_again(self, now: datetime) -> Iterator[Record]:
+        """Query the cache although continuations go on, and log what only that brings."""
+        bookmark, frequency = self.bookmark, self.run.settings.frequency
+        queried_at = bookmark.cache_queried_at
+        step = daily_query(queried_at, frequency, now)
+        _, reply = self._query(step, now)
+        at = reply.answered_at or now
+        count = RecordCount(*(safe_until(each, frequency) for each in (queried_at or at, at)))
+        yield from self._written(reply, count)
+        known, new = count.since
+        if queried_at and known > bookmark.records_since_query:
+            self.logger.info(
+                "%s: the daily query of the recent cache brought at least %d records that no "
+                "continuation had brought",
+                *(self.name, known - bookmark.records_since_query),
+            )
+        after = after_reply(bookmark, step, reply.token, at, new)
+        if reply.token is None:
+            after = replace(after, token=bookmark.token, issued_at=bookmark.issued_at)
+        self.checkpoint(after)
+
+    def read_bookmark(self) -> RecentBookmark:
+        """Read the stream's state; a token and reports of another query do not count."""
         bookmark = self._stored
+        if not self.run.settings.recover_gaps:
+            # Nothing polls its reports; they would take the places of other streams' reports.
+            bookmark = bookmark.with_ledger(replace(bookmark.ledger, pending=(), failing=()))
         if not self._is_same_query:
-            bookmark = replace(bookmark, token=None, building=[])
+            ledger = ReportLedger(usage=bookmark.ledger.usage)
+            bookmark = replace(bookmark, token=None, ledger=ledger)
         return replace(bookmark, fingerprint=self._fingerprint)
 
-    def choice(self) -> dict[str, Any]:
-        return datasource_choice(self.run.settings.datasource_ids)
+    @property
+    def has_covered(self) -> bool:
+        """Whether any report of the present query has been written; for gaps, none need be."""
+        return self.bookmark.covered_until is not None
+
+    def selector(self) -> Selector:
+        return datasource_selector(self.run.settings.datasource_ids)
 
     def next_step(self, now: datetime) -> Step:
         """Say how to go on."""
         return next_step(self._known, self.run.settings.frequency, now)
 
-    def gaps(self, now: datetime) -> list[Window]:
-        """Foretell the windows of the reports that the next run would want for holes."""
+    def due_gaps(self, now: datetime) -> Due:
+        """Give the windows that the next run would request to fill gaps."""
         step = self.next_step(now)
         found = [step.hole] if isinstance(step, AskCache) and step.hole else []
-        return self._wanted(merged([*self.bookmark.holes, *found]))
+        return self._due(merged([*self.bookmark.gaps, *found]), now)
 
-    def _wanted(self, holes: list[Window]) -> list[Window]:
-        """Give the windows of the reports that would fill holes, but for those being built."""
-        settings = self.run.settings
+    def _due(self, gaps: list[Window], now: datetime) -> Due:
+        """Give the windows that would fill gaps, but for pending ones."""
+        settings, ledger = self.run.settings, self.bookmark.ledger
         if not settings.recover_gaps:
-            return []
-        building = [window for _, window in self.bookmark.building]
-        return windows_of(holes, building, settings.report_window_days)
+            return Due()
+        return find_due_gaps(
+            gaps, ledger.pending_windows, ledger.failing, settings.report_window_days, now
+        )
 
     @cached_property
     def _stored(self) -> RecentBookmark:
@@ -105,13 +171,13 @@ class RecentMeasurements(ReportingStream):
             return RecentBookmark.from_state(self.stream_state)
         except ValueError as error:
             self.logger.warning(
-                "The state of %s is unusable (%s): starting afresh", self.name, error
+                "State of %s is unusable: %s; starting without state", self.name, error
             )
             return RecentBookmark()
 
     @cached_property
     def _fingerprint(self) -> str:
-        return fingerprint(**measurement_query(self.run.settings), **self.choice())
+        return fingerprint(**measurement_query(self.run.settings), **self.selector().to_body())
 
     @property
     def _is_same_query(self) -> bool:
@@ -129,10 +195,10 @@ class RecentMeasurements(ReportingStream):
             or self._datasources is None,
         )
 
-    def on_delivered(self, window: Window) -> None:
-        holes = self.bookmark.holes
-        self.bookmark.holes = [left for hole in holes for left in without(hole, [window])]
-        self.logger.info("%s: a report has filled %s UTC", self.name, window)
+    def completed(self, report: Report, served: Window, *, is_empty: bool) -> None:
+        """Close the gaps that a report has filled."""
+        super().completed(report, served, is_empty=is_empty)
+        self.logger.info("%s: a report has filled %s UTC", self.name, served)
 
     def _ask(self, now: datetime) -> tuple[Step, RecentReply[Iterator[Piece]]]:
         step = self.next_step(now)
@@ -144,45 +210,62 @@ class RecentMeasurements(ReportingStream):
                 self.logger.debug("The continuation token is refused: %s", error)
                 self._known = self._known._replace(refused=True)
             step = ask_cache(self._known, self.run.settings.frequency, now)
-        return step, self._query(step)
+        return self._query(step, now)
 
     def _continue(self, step: GoOn) -> RecentReply[Iterator[Piece]]:
         org = self.run.settings.org
-        return continue_recent(self.run.connection, org, step.token, self.open_measurements)
+        # How a continuation without news looks is not documented; a query has rows.
+        open_body = partial(self.open_measurements, may_be_blank=True)
+        return continue_recent(self.run.connection, org, step.token, open_body)
 
-    def _query(self, step: AskCache) -> RecentReply[Iterator[Piece]]:
-        query = measurement_query(self.run.settings) | self.choice()
-        reply = query_recent(self.run.connection, query, step.start, self.open_measurements)
+    def _query(
+        self, step: AskCache, now: datetime
+    ) -> tuple[AskCache, RecentReply[Iterator[Piece]]]:
+        """Query the cache; if it rejects the start, once without it."""
+        query = measurement_query(self.run.settings) | self.selector().to_body()
         start = f"{step.start:%Y-%m-%d %H:%M}"
+        ask = partial(query_recent, self.run.connection, query, open_body=self.open_measurements)
+        try:
+            reply = ask(step.start)
+        except NotFoundError:
+            raise
+        except RequestRefusedError as error:
+            reply = ask(None)
+            self.logger.warning(
+                "%s: startTime %s rejected: %s; queried without it", self.name, start, error
+            )
+            return without_start(step, self._known, self.run.settings.frequency, now), reply
         self.logger.info(
             "%s: %s, so Clarity's cache is asked from %s UTC on", self.name, step.why, start
         )
-        return reply
+        return step, reply
 
-    def _written(self, reply: RecentReply[Iterator[Piece]]) -> Iterator[Record]:
+    def _written(self, reply: RecentReply[Iterator[Piece]], count: RecordCount) -> Iterator[Record]:
         try:
-            yield from self.emit(reply.measurements)
+            yield from self.emit(count.watch(reply.measurements))
         except UnreadableError as error:
             raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
 
-    def _fill_holes(self) -> Iterator[Record]:
-        """Fill by reports what the cache no longer has; what cannot be had now stays in state."""
-        bookmark, recovers = self.bookmark, self.run.settings.recover_gaps
-        fate = "reports are to fill it" if recovers else "recover_gaps is off, so it stays"
-        for hole in bookmark.holes:
+    def _fill_gaps(self) -> Iterator[Record]:
+        """Fill by reports what the cache no longer has; gaps that remain are kept in state."""
+        recovers = self.run.settings.recover_gaps
+        remedy = "requesting reports" if recovers else "recover_gaps is off, so it stays"
+        for gap in self.bookmark.gaps:
             self.logger.warning(
-                "%s: Clarity's cache no longer has %s UTC: %s", self.name, hole, fate
+                "%s: Clarity's cache no longer has %s UTC: %s", self.name, gap, remedy
             )
-        if not recovers or not (bookmark.holes or bookmark.building):
+        if not recovers or not (self.bookmark.gaps or self.pending):
             return
-        left = requests_left(self._tap, self.run.clock.now())
-        wanted = self._wanted(bookmark.holes)
-        yield from self.reported_records(wanted[:left], left, self.choice())
-        if len(wanted) > left:
-            self.say_put_off(len(wanted) - left)
-        for hole in bookmark.holes:
+        now = self.run.clock.now()
+        left = report_quota(self._tap).left(now)
+        due = self._due(self.bookmark.gaps, now)
+        jobs, lane = self.new_jobs(), self.lane(self.selector(), due)
+        jobs.add([lane])
+        yield from self.reported_records(jobs, lane)
+        self.log_put_off(max(0, due.total - left))
+        for gap in self.bookmark.gaps:
             self.logger.warning(
-                "%s: %s UTC is still missing; the next run goes on", self.name, hole
+                "%s: %s UTC is still missing; resuming in the next run", self.name, gap
             )
 
     @property

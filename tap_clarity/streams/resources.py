@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 
 from tap_clarity.api.errors import MalformedReplyError
+from tap_clarity.api.metadata import Listing
 from tap_clarity.streams.ahead import in_advance
 from tap_clarity.streams.base import ChildStream, ClarityStream, Record
 from tap_clarity.streams.fitting import ADDITIONAL, fit_record
@@ -62,12 +63,27 @@ class FittedStream(ClarityStream):
                 )
         return record
 
+    def _check(self, listing: Listing) -> None:
+        """Fail the stream, after the records, if the list is not complete.
+
+        Raises:
+            ClarityError: If the rest of the list could not be read.
+        """
+        if listing.skipped:
+            self.fail(
+                MalformedReplyError(
+                    f"{listing.skipped} objects skipped: their ids are missing or malformed; ask "
+                    "Clarity's support"
+                )
+            )
+        listing.whole()
+
 
 class ResourceStream(FittedStream):
     """A resource that answers all its objects at once."""
 
     @abstractmethod
-    def objects(self) -> list[JsonObject]:
+    def listing(self) -> Listing:
         """Give the objects as Clarity sends them.
 
         Raises:
@@ -75,7 +91,9 @@ class ResourceStream(FittedStream):
         """
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        return in_advance(map(self.to_record, self.objects()), self._ask_for_children)
+        listing = self.listing()
+        yield from in_advance(map(self.to_record, listing.objects), self._ask_for_children)
+        self._check(listing)
 
     def _ask_for_children(self, record: Record) -> None:
         if self.stream_maps[0].get_filter_result(record):  # else the SDK leaves its children out
@@ -90,10 +108,10 @@ class SubresourceStream(ChildStream, FittedStream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         super().__init__(tap, run)
-        self._asked: dict[str, Future[list[JsonObject]]] = {}
+        self._asked: dict[str, Future[Listing]] = {}
 
     @abstractmethod
-    def objects_of(self, id_: str) -> list[JsonObject]:
+    def listing_of(self, id_: str) -> Listing:
         """Give the objects of one parent as Clarity sends them; runs in a thread of its own.
 
         Raises:
@@ -103,15 +121,17 @@ class SubresourceStream(ChildStream, FittedStream):
     def ask_ahead(self, context: Context) -> None:
         """Begin to ask for the objects of a parent whose turn is about to come."""
         (id_,) = context.values()
-        self._asked[id_] = self.run.workers.ask(partial(self._objects_of, id_))
+        self._asked[id_] = self.run.workers.ask(partial(self._listing_of, id_))
 
     def records_of(self, context: Context) -> Iterator[Record]:
         (id_,) = context.values()
-        for item in self._asked.pop(id_).result():
+        listing = self._asked.pop(id_).result()
+        for item in listing.objects:
             yield self.to_record(item, **context)
+        self._check(listing)
 
-    def _objects_of(self, id_: str) -> list[JsonObject]:
-        return [] if self.given_up else self.objects_of(id_)
+    def _listing_of(self, id_: str) -> Listing:
+        return Listing([]) if self.given_up else self.listing_of(id_)
 
 
 def _renamed(value: Any, synonyms: Mapping[str, str]) -> Any:  # noqa: ANN401

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from tap_clarity.api.connection import Connection
 from tap_clarity.api.errors import AccessRefusedError, OrgRefusedError
-from tap_clarity.api.metadata import JsonObject, list_resource
-from tap_clarity.api.report_desk import Patience
+from tap_clarity.api.metadata import JsonObject, Listing, list_resource
+from tap_clarity.api.report_waits import WaitBudget
 from tap_clarity.streams.ahead import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from tap_clarity.clock import Clock
     from tap_clarity.settings import Settings
+    from tap_clarity.streams.report_plan import ReportPlan
 
 
 REFERENCE_SITE = "REFERENCE_SITE"
@@ -32,7 +34,10 @@ class Run:
         user_agent: How to call ourselves.
         emit_state: Writes a STATE message now, if the state has changed.
         failed: Names of the streams that have failed.
-        quota_told: Whether it has been said when reports are asked for again.
+        quota_told: Whether it has been logged when report requests resume.
+        report_plan: What this run does about reports; made by the first report stream.
+        access_starts: From when on the measurements of a datasource may be read, by its id, as the
+            details of this run say; None if they do not say so.
     """
 
     settings: Settings
@@ -41,6 +46,8 @@ class Run:
     emit_state: Callable[[], None]
     failed: set[str] = field(default_factory=set)
     quota_told: bool = False
+    report_plan: ReportPlan | None = None
+    access_starts: dict[str, datetime | None] = field(default_factory=dict)
 
     @cached_property
     def connection(self) -> Connection:
@@ -54,9 +61,9 @@ class Run:
         )
 
     @cached_property
-    def patience(self) -> Patience:
+    def wait_budget(self) -> WaitBudget:
         """How long this run still waits for reports."""
-        return Patience(self.settings.report_wait_timeout)
+        return WaitBudget(self.settings.report_wait_timeout)
 
     @cached_property
     def workers(self) -> Workers:
@@ -64,7 +71,7 @@ class Run:
         return Workers()
 
     @cached_property
-    def datasources(self) -> list[JsonObject]:
+    def datasource_list(self) -> Listing:
         """The organisation's datasources, read once however many streams ask."""
         try:
             return self.list_of("/v2/datasources", "datasources", "datasourceId")
@@ -72,14 +79,24 @@ class Run:
             raise OrgRefusedError(str(error)) from error
 
     @property
+    def datasources(self) -> list[JsonObject]:
+        """The organisation's datasources; raises ClarityError if some could not be read."""
+        return self.datasource_list.whole()
+
+    @property
     def knows_datasources(self) -> bool:
-        """Whether the list has been read already."""
-        return "datasources" in vars(self)
+        """Whether the list has been read already, to its end."""
+        return "datasource_list" in vars(self) and not self.datasource_list.error
 
     @cached_property
-    def nodes(self) -> list[JsonObject]:
+    def node_list(self) -> Listing:
         """The organisation's nodes, read once however many streams ask."""
         return self.list_of("/v2/devices/nodes", "nodes", "nodeId")
+
+    @property
+    def nodes(self) -> list[JsonObject]:
+        """The organisation's nodes; raises ClarityError if some could not be read."""
+        return self.node_list.whole()
 
     @property
     def reference_sites(self) -> tuple[str, ...]:
@@ -91,6 +108,6 @@ class Run:
         }
         return tuple(sorted(site for site in sites if isinstance(site, str)))
 
-    def list_of(self, path: str, wrapper: str, *keys: str) -> list[JsonObject]:
+    def list_of(self, path: str, wrapper: str, *keys: str) -> Listing:
         """Read a resource whole; each object has a text under each of the keys."""
         return list_resource(self.connection, path, wrapper, keys, self.settings.org)
