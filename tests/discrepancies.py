@@ -6,9 +6,13 @@ disagreement on, and all at once, and compares every record with the truth.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tap_clarity.sandbox.faults import KINDS, UNKNOWN_KINDS
+from tap_clarity.sandbox.parameters import MEANINGS, Parameters
 from tap_clarity.sandbox.quirks import Quirk
+from tap_clarity.sandbox.unknowns import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +47,8 @@ DOES = {
     "leaves a source null that is not sent",
     Quirk.PADDED_JSON_LONG: "makes no record of a metric without raw, value and status, and needs "
     "no column but those of id and time",
-    Quirk.DOCUMENTED_LABELS: "asks for canonical labels; knows all names of the id columns",
-    Quirk.NOWCAST_CASING: "passes the name on as sent",
+    Quirk.DOCUMENTED_LABELS: "requests canonical labels; reads English ones in both spellings",
+    Quirk.NOWCAST_CASING: "reads the name in any case, and writes the canonical one",
     Quirk.EMPTY_OR_MISSING: "takes both for empty; a succeeded report without links is polled "
     "again before it counts as empty",
     Quirk.PADDED_NUMBERS: "reads numbers as numbers",
@@ -63,6 +67,29 @@ def discrepancy_rows() -> Iterator[tuple[str, ...]]:
     """Give the page's table."""
     for quirk in Quirk:
         yield str(quirk.number), f"`{quirk.label}`", quirk.says, DOES[quirk], _shown_by(quirk)
+
+
+def quirk_rows() -> Iterator[tuple[str, ...]]:
+    """Give the table of the numbered quirks for docs/sandbox.md."""
+    for quirk in Quirk:
+        yield str(quirk.number), f"`{quirk.label}`", quirk.evidence, quirk.says
+
+
+def unknown_rows() -> Iterator[tuple[str, ...]]:
+    """Give the table of the behaviours that the documentation leaves open."""
+    for unknown in Unknown:
+        yield f"`{unknown.label}`", unknown.evidence, unknown.says
+
+
+def parameter_rows() -> Iterator[tuple[str, ...]]:
+    defaults = asdict(Parameters())
+    for name, meaning in MEANINGS.items():
+        yield f"`{name}`", str(defaults[name] or ""), meaning
+
+
+def fault_rows() -> Iterator[tuple[str, ...]]:
+    for name, kind in (KINDS | UNKNOWN_KINDS).items():
+        yield f"`{name}`", kind.evidence, kind.says
 
 
 def _shown_by(quirk: Quirk) -> str:

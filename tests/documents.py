@@ -18,8 +18,15 @@ import yaml
 from tap_clarity.settings import SCHEMA
 from tap_clarity.streams.base import ClarityStream
 from tap_clarity.tap import TapClarity
-from tests.discrepancies import discrepancy_rows
+from tests.discrepancies import (
+    discrepancy_rows,
+    fault_rows,
+    parameter_rows,
+    quirk_rows,
+    unknown_rows,
+)
 from tests.faults import CALLS, fate_rows, outcome_rows
+from tests.unknowns import question_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,12 +107,38 @@ def discrepancies_table() -> str:
     return _table(head, discrepancy_rows())
 
 
+def quirks_table() -> str:
+    return _table(("Number", "Name", "Evidence", "When it is on"), quirk_rows())
+
+
+def unknowns_table() -> str:
+    return _table(("Name", "Evidence", "When it is on"), unknown_rows())
+
+
+def questions_table() -> str:
+    head = ("Number", "Question", "Clarity", "What the tap does", "Shown with")
+    return _table(head, question_rows())
+
+
+def parameters_table() -> str:
+    return _table(("Parameter", "Default", "Meaning"), parameter_rows())
+
+
+def sandbox_faults_table() -> str:
+    return _table(("Kind", "Evidence", "Does"), fault_rows())
+
+
 PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("README.md", "settings", settings_table),
     ("README.md", "streams", streams_table),
     ("meltano.yml", "settings", meltano_settings),
     ("meltano.yml", "select", meltano_select),
     ("docs/discrepancies.md", "discrepancies", discrepancies_table),
+    ("docs/sandbox.md", "quirks", quirks_table),
+    ("docs/sandbox.md", "unknowns", unknowns_table),
+    ("docs/sandbox.md", "parameters", parameters_table),
+    ("docs/sandbox.md", "faults", sandbox_faults_table),
+    ("docs/unknowns.md", "unknowns", questions_table),
     ("docs/faults.md", "fates", fates_table),
     ("docs/faults.md", "outcomes", outcomes_table),
 )

@@ -71,11 +71,17 @@ class Outcome:
 AGAIN = Outcome("again", "The call is tried again after a pause.", longest_wait=41)
 ELSEWHERE = Outcome("elsewhere", "The report is polled at the other of the two addresses.")
 CACHE = Outcome("cache", "The token is given up; the cache is asked from the last safe point.")
+NO_START = Outcome(
+    "without start",
+    "The cache is queried once more without `startTime`; after a first run, reports fill what that "
+    "may not bring.",
+)
 FRESH = Outcome("fresh link", "The file is fetched through a fresh link.")
 ANEW = Outcome("anew", "The report is asked for once more.")
 QUOTA = Outcome(
     "quota",
-    "Taken for the day's quota: what is not asked for yet waits for tomorrow; a warning says so.",
+    "The report quota is used up: requests resume after 6 hours, or at 00:00 UTC if that is "
+    "sooner; a warning says when.",
     longest_wait=180,
 )
 GIVEN_UP = Outcome(
@@ -114,22 +120,43 @@ MISSING = Outcome(
 )
 KEPT = Outcome(
     "kept",
-    "The file is fetched three times in all; then the stream fails, and the report is kept for the "
-    "next run.",
+    "The file is downloaded three times in all; then the stream fails, and the report is kept for "
+    "the next run. The downloads of a run share three minutes of retries.",
     status=1,
     ending="its window stays open",
-    longest_wait=3 * 180,
+    longest_wait=180,
+)
+PUT_OFF = Outcome(
+    "put off",
+    "The request is rejected: the window is requested again on the next day, then after 2, 4 and "
+    "every 7 days. All other windows are read. The stream fails, unless Clarity has accepted other "
+    "requests.",
+    status=1,
+    ending="next attempt on 2026-03-11",
 )
 FAILED = Outcome(
     "failed",
-    "The report is asked for once more; when that fails too, so does the stream.",
+    "The window is requested once more. When that report fails too, so does the stream; the "
+    "window is requested again on the next day, then after 2, 4 and every 7 days.",
     status=1,
-    ending="the next run asks again",
+    ending="next attempt on 2026-03-11",
     longest_wait=180,
 )
 OUTCOMES = (
-    *(AGAIN, ELSEWHERE, CACHE, FRESH, ANEW, QUOTA, GIVEN_UP, COME_BACK, NOT_REPEATED, REFUSED),
-    *(MISSING, KEPT, FAILED),
+    *(
+        AGAIN,
+        ELSEWHERE,
+        CACHE,
+        NO_START,
+        FRESH,
+        ANEW,
+        QUOTA,
+        GIVEN_UP,
+        COME_BACK,
+        NOT_REPEATED,
+        REFUSED,
+    ),
+    *(MISSING, KEPT, PUT_OFF, FAILED),
 )
 
 Fates = dict[Call, tuple[Outcome, Outcome]]
@@ -146,6 +173,8 @@ IS_REFUSED: Fates = {
     CONTINUATION: (CACHE, CACHE),
     FILE: (FRESH, KEPT),
 }
+IS_REJECTED = IS_REFUSED | {REQUEST: (PUT_OFF, PUT_OFF), POLL: (ELSEWHERE, REFUSED)}
+"""The key is right; a window, an id or a path may be wrong."""
 TOO_LONG: Fates = {
     **dict.fromkeys((LIST, DETAILS, QUERY, CONTINUATION, POLL), (COME_BACK, COME_BACK)),
     REQUEST: (QUOTA, QUOTA),
@@ -229,14 +258,14 @@ FAULTS = (
         GARBLED,
     ),
     Fault("300", _status(300), "(HTTP 300", GARBLED),
-    Fault("400", _status(400), "(HTTP 400, ", IS_REFUSED),
+    Fault("400", _status(400), "(HTTP 400, ", IS_REJECTED | {QUERY: (NO_START, REFUSED)}),
     Fault("401", _status(401), "(HTTP 401, ", IS_REFUSED),
-    Fault("403", _status(403), "(HTTP 403, ", IS_REFUSED | {DETAILS: (MISSING, MISSING)}),
+    Fault("403", _status(403), "(HTTP 403, ", IS_REJECTED | {DETAILS: (MISSING, MISSING)}),
     Fault(
         "404",
         _status(404),
         ("(HTTP 404, ", "Clarity no longer knows it"),
-        IS_REFUSED | {DETAILS: (MISSING, MISSING), POLL: (ELSEWHERE, FAILED)},
+        IS_REJECTED | {DETAILS: (MISSING, MISSING), POLL: (ELSEWHERE, FAILED)},
     ),
     Fault("link expired", {"kind": "expired-link"}, "its link is refused", {FILE: (FRESH, KEPT)}),
     Fault(

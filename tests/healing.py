@@ -40,10 +40,11 @@ DATASOURCES = "/v2/datasources"
 METRICS = "pm2_5"
 """Prefix of the metrics that are asked for: the others would only take time."""
 CACHE: dict[Frequency, timedelta] = {
-    "minute": timedelta(hours=24),
-    "hour": timedelta(hours=48),
-    "day": timedelta(days=10),
+    "minute": timedelta(hours=23, minutes=45),
+    "hour": timedelta(hours=47, minutes=45),
+    "day": timedelta(days=9, hours=23, minutes=45),
 }
+"""What a first run reads of the cache: its depth, less what the clock may be wrong."""
 ON_TIME = timedelta(0)
 
 
@@ -224,7 +225,7 @@ class Story:
 
     @property
     def holes(self) -> list[list[str]]:
-        found: list[list[str]] = self.target.stand["holes"]
+        found: list[list[str]] = self.target.stand["gaps"]
         return found
 
     @property

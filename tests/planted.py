@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from singer_sdk.singerlib.encoding.base import SingerMessageType
 
-from tap_clarity.api import files, report_desk, reports
+from tap_clarity.api import files
 from tap_clarity.api.errors import FileError
-from tap_clarity.api.report_desk import ReportDesk
-from tap_clarity.planning import bookmarks
-from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.reports import ReportStream
+from tap_clarity.api.reports import ReportEndpoints
+from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
+from tap_clarity.planning.report_ledger import ReportLedger
+from tap_clarity.planning.windows import merged
 from tap_clarity.writer import LineWriter
 
 if TYPE_CHECKING:
@@ -41,36 +42,33 @@ def _state_before_rows() -> Iterator[Patch]:
 
 
 def _half_a_file_accepted() -> Iterator[Patch]:
-    """Nothing is proven, and what can be read of a file is taken for all of it."""
-    usual = reports.read_files
+    """Files are not verified, and what can be read of one counts as all of it."""
+    usual = ReportEndpoints.read_files
 
     def read(*args: Any) -> Iterator[Any]:  # noqa: ANN401
         with suppress(FileError, EOFError):
             yield from usual(*args)
 
     yield files, "prove_whole", lambda _: None
-    yield report_desk, "read_files", read
+    yield ReportEndpoints, "read_files", read
 
 
 def _a_window_skipped() -> Iterator[Patch]:
-    """A window counts as covered once it is asked for; reports of earlier runs are forgotten."""
-    asked, deliver = ReportStream.on_asked, ReportDesk.deliver
+    """A window counts as covered once it is requested; pending reports are forgotten."""
+    usual = ReportBookmark.with_ledger
 
-    def on_asked(stream: ReportStream, window: Any) -> None:  # noqa: ANN401
-        asked(stream, window)
-        stream.on_delivered(window)
+    def cover_pending(bookmark: ReportBookmark, ledger: ReportLedger) -> ReportBookmark:
+        covered = merged([*bookmark.covered, *ledger.pending_windows])
+        return usual(replace(bookmark, covered=covered), ledger)
 
-    def forgetful(desk: Any, _: Any, *args: Any) -> Any:  # noqa: ANN401
-        return deliver(desk, [], *args)
-
-    yield ReportStream, "on_asked", on_asked
-    yield ReportDesk, "deliver", forgetful
+    yield ReportBookmark, "with_ledger", cover_pending
+    yield from _an_id_not_saved()
 
 
 def _an_id_not_saved() -> Iterator[Patch]:
-    """No report is in the state while it is being built."""
-    usual = bookmarks._reports_to_state  # noqa: SLF001
-    yield bookmarks, "_reports_to_state", lambda _, spent: usual([], spent)
+    """No report is in the state while it is pending."""
+    usual = ReportLedger.to_state
+    yield ReportLedger, "to_state", lambda ledger: usual(ledger) | {"reports": []}
 
 
 def _a_time_spelled_otherwise() -> Iterator[Patch]:
@@ -85,9 +83,14 @@ def _a_time_spelled_otherwise() -> Iterator[Patch]:
     yield LineWriter, "serialize_message", serialize
 
 
-def _a_hole_never_closed() -> Iterator[Patch]:
-    """A report fills a hole, and nobody takes note of it."""
-    yield RecentMeasurements, "on_delivered", lambda *_: None
+def _a_gap_never_closed() -> Iterator[Patch]:
+    """A report fills a gap, and the gap stays in the state."""
+    usual = RecentBookmark.complete
+
+    def complete(bookmark: RecentBookmark, *args: Any, **more: Any) -> RecentBookmark:  # noqa: ANN401
+        return replace(usual(bookmark, *args, **more), gaps=bookmark.gaps)
+
+    yield RecentBookmark, "complete", complete
 
 
 BUGS: dict[str, Callable[[], Iterator[Patch]]] = {
@@ -96,7 +99,7 @@ BUGS: dict[str, Callable[[], Iterator[Patch]]] = {
     "a window skipped": _a_window_skipped,
     "an id not saved": _an_id_not_saved,
     "a time spelled otherwise": _a_time_spelled_otherwise,
-    "a hole never closed": _a_hole_never_closed,
+    "a gap never closed": _a_gap_never_closed,
 }
 
 

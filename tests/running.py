@@ -33,6 +33,17 @@ launcher.SandboxClock.sleep = lambda *_: threading.Event().wait()
 launcher.main()
 """
 
+# Sends both signals to itself when the command has ended and Python shuts down.
+SIGNALLED_AT_EXIT = """
+import atexit
+import os
+import signal
+from tests import launcher
+for signum in (signal.SIGTERM, signal.SIGINT):
+    atexit.register(os.kill, os.getpid(), signum)
+launcher.main()
+"""
+
 
 @dataclass
 class Reader:
@@ -99,7 +110,7 @@ def running(
     *args: str,
     output: IO[bytes],
     streams: Sequence[str],
-    standing_still: bool = False,
+    script: str | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Iterator[RunningTap]:
     """Start the tap in an empty folder; its temporary files go to the folder `temporary`.
@@ -110,7 +121,7 @@ def running(
         *args: Further arguments of the command line.
         output: Its standard output; closed here, so that it is the tap's alone.
         streams: Streams to select.
-        standing_still: Whether a wait lasts until a signal comes, instead of moving the clock.
+        script: Python source to run instead of the launcher.
         **settings: Settings beside those that lead to the sandbox.
     """
     (folder / "temporary").mkdir()
@@ -126,7 +137,7 @@ def running(
         "PYTHONUNBUFFERED": "1",
         "PYTHONDEVMODE": "1",  # else Python before 3.13 keeps errors at its end to itself
     }
-    command = ["-c", STANDING_STILL] if standing_still else [str(LAUNCHER)]
+    command = ["-c", script] if script else [str(LAUNCHER)]
     with output, (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, *command, *args],

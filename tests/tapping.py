@@ -11,6 +11,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from tests import preloaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from tap_clarity.sandbox import Measurement, Sandbox
 
@@ -188,13 +188,14 @@ def expected_records(
     for m in measurements:
         id_ = m.datasource_id if id_field == "datasource_id" else m.source_id
         time = _time(m.time)
-        records[m.org, id_, m.output_frequency, m.metric, time] = {
+        metric = m.metric.replace("NowCast", "Nowcast")  # whichever the emulator sends
+        records[m.org, id_, m.output_frequency, metric, time] = {
             "org": m.org,
             id_field: id_,
             "source_id": m.source_id,
             "source_type": m.source_type,
             "output_frequency": m.output_frequency,
-            "metric": m.metric,
+            "metric": metric,
             "time": time,
             "period_end": None if m.period_end is None else _time(m.period_end),
             "raw": m.raw,
@@ -206,6 +207,11 @@ def expected_records(
             "longitude": m.longitude,
         }
     return records
+
+
+def utc(text: str) -> datetime:
+    """Read an instant as a state holds it: 00:00 UTC is written as a date."""
+    return datetime.fromisoformat(text if "T" in text else f"{text}T00:00Z")
 
 
 def _time(instant: datetime) -> str:

@@ -18,7 +18,7 @@ from tap_clarity.batches import MOST_RECORDS, BatchFiles
 from tap_clarity.measurements.lines import Lines
 from tap_clarity.writer import OutputLost
 from tests.conftest import NOW
-from tests.tapping import TapRun, catalog_of, run_tap
+from tests.tapping import TapRun, catalog_of, run_tap, utc
 
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import SDKBatchMessage
@@ -155,7 +155,7 @@ def test_a_state_follows_the_files_that_it_stands_for(sandbox: Sandbox, tmp_path
 
 
 def hours(start: str, end: str) -> set[datetime]:
-    first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    first, last = utc(start), utc(end)
     return {first + timedelta(hours=hour) for hour in range(int((last - first) / HOUR))}
 
 

@@ -30,6 +30,8 @@ from tests.faults import (
     KEPT,
     MISSING,
     NOT_REPEATED,
+    PUT_OFF,
+    QUERY,
     QUOTA,
     REQUEST,
     Call,
@@ -49,6 +51,7 @@ METRIC = "pm2_5ConcMass1HourMean"
 START, END = "2026-03-08T00:00:00Z", "2026-03-09T00:00:00Z"
 CACHED_SINCE = "2026-03-08T09:20:00Z"
 """Two days before the present instant."""
+UNASKED_SINCE = "2026-03-09T09:20:00Z"
 SETTINGS: dict[str, Any] = {
     "start_date": START,
     "end_date": END,
@@ -91,6 +94,12 @@ class Story:
             for key, record in self.truth(stream).items():
                 assert self.tables[stream][key].items() >= record.items()
 
+    @property
+    def cached_since(self) -> str:
+        """From when on Clarity has answered recent measurements: less without a start."""
+        bodies = [r["body"] for r in calls(self.sandbox, "POST", QUERY.path) if r["status"] == 200]
+        return CACHED_SINCE if "startTime" in bodies[0] else UNASKED_SINCE
+
     def truth(self, stream: str) -> dict[Key, Record]:
         """Tell what the world was like when Clarity last answered; so much is in the answer."""
         world = self.sandbox.world
@@ -103,7 +112,7 @@ class Story:
             if request["status"] == 200 and request["fault"] in {None, "failed-report"}
         )
         is_recent = stream == "recent_measurements"
-        start, end = (CACHED_SINCE, answered) if is_recent else (START, END)
+        start, end = (self.cached_since, answered) if is_recent else (START, END)
         measured = world.truth("hour", start, end, answered)
         return expected_records(each for each in measured if each.metric == METRIC)
 
@@ -204,14 +213,16 @@ def says_what_happened(run: TapRun, fault: Fault, call: Call, outcome: Outcome) 
         if outcome not in {KEPT, FAILED}:
             assert f"{call.method} {call.stem}" in complaint
     if outcome is QUOTA:
-        (warning,) = (line for line in warnings(run) if "UTC on, nothing is lost" in line)
-        assert "2026-03-11 00:00 UTC" in warning
+        (warning,) = (line for line in warnings(run) if "requests resume at" in line)
+        assert "; requests resume at 2026-03-10 15:2" in warning
 
 
 def go_on(story: Story, outcome: Outcome) -> None:
     sandbox = story.sandbox
     sandbox.faults.clear()
     if outcome is QUOTA:
+        sandbox.clock.set("2026-03-10T15:30:00Z")
+    if outcome in {FAILED, PUT_OFF}:
         sandbox.clock.set("2026-03-11T00:01:00Z")
     run = story.run()
     assert (run.status, run.complaints) == (0, []), run.errors
@@ -220,7 +231,8 @@ def go_on(story: Story, outcome: Outcome) -> None:
 
 def test_each_fault_that_the_sandbox_offers_is_in_a_table() -> None:
     tables = (*FAULTS, *report_faults.FAULTS)
-    assert {fault.order["kind"] for fault in tables} == KINDS.keys()
+    accepted = {"row-outside", "row-twice"}  # tests/test_report_files.py shows what comes of them
+    assert {fault.order["kind"] for fault in tables} == KINDS.keys() - accepted
 
 
 GIVEN_UP_SAYS = (

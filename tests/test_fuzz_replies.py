@@ -19,11 +19,12 @@ from tap_clarity.api.bodies import read_json, unzipped
 from tap_clarity.api.connection import Call, Connection, Reply
 from tap_clarity.api.errors import ClarityError, FileError
 from tap_clarity.api.failures import API, FILES, message_of, status_error
-from tap_clarity.api.metadata import get_details, get_status, list_alarms, list_resource
+from tap_clarity.api.metadata import Listing, get_details, get_status, list_alarms, list_resource
 from tap_clarity.api.recent import query_recent
-from tap_clarity.api.reports import Report, poll_report, read_files, request_report
+from tap_clarity.api.reports import ReportEndpoints
 from tap_clarity.instants import Window
 from tap_clarity.measurements.decode import read_measurements
+from tap_clarity.planning.reports import Report, ReportStatus
 from tests.api.conftest import Waits
 from tests.api.hosts import host
 from tests.conftest import NOW
@@ -41,7 +42,7 @@ Json = Any
 KEY = "k-canary-8812"
 ORG = "exampleAB12"
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
-REPORT = Report("JB00000001", WINDOW)
+REPORT = Report("JB00000001", WINDOW, WINDOW.end)
 LINK = "https://files.invalid/a.csv.gz?X-Amz-Signature=canary"
 
 
@@ -116,8 +117,9 @@ def test_a_list_is_given_as_it_was_sent_or_refused(items: list[dict[str, Json]],
     reply = {"bare": items, "wrapped": {"nodes": items, "org": ORG}, "alone": [*items, None][0]}
     connection = answering(written(reply[how], plain=True))
     found = answer_of(lambda: list_resource(connection, "/x", "nodes", ["nodeId"], ORG))
-    usable = is_sound(items) and all(is_name(item["nodeId"]) for item in items)
-    assert found == (items if usable else None)
+    usable = [item for item in items if is_name(item["nodeId"])]
+    is_read = is_sound(items) and (usable or not items)
+    assert found == (Listing(usable, len(items) - len(usable)) if is_read else None)
 
 
 def is_name(id_: str) -> bool:
@@ -131,7 +133,8 @@ def test_metadata_of_any_form_is_objects_or_refused(body: bytes) -> None:
         lambda: list_resource(connection, "/x", "nodes", ["nodeId"], ORG),
         lambda: list_alarms(connection, "A0000001", ORG),
     ):
-        assert all(isinstance(each, dict) for each in answer_of(ask) or [])
+        listing = answer_of(ask)
+        assert listing is None or all(isinstance(each, dict) for each in listing.objects)
     for get in (get_details, get_status):
         found = answer_of(functools.partial(get, connection, "X0000001", ORG))
         assert found is None or isinstance(found, dict)
@@ -140,14 +143,16 @@ def test_metadata_of_any_form_is_objects_or_refused(body: bytes) -> None:
 @fuzz(st.fixed_dictionaries({"reportId": ids | texts | documents}) | documents)
 def test_a_report_has_the_id_that_was_sent_or_none(document: Json) -> None:
     connection = answering(written(document, plain=True))
-    report = answer_of(lambda: request_report(connection, {"org": ORG}, WINDOW))
+    endpoints = ReportEndpoints(connection, ORG)
+    found = answer_of(lambda: endpoints.request({"org": ORG}, WINDOW))
     id_ = document.get("reportId") if isinstance(document, dict) else None
     usable = is_sound(document) and isinstance(id_, str) and is_name(id_)
-    assert report == (Report(str(id_), WINDOW) if usable else None)
+    assert found == (id_ if usable else None)
 
 
+STATUSES = ("in-progress", "succeeded", "failed")
 records = {
-    "reportStatus": st.sampled_from(["in-progress", "succeeded", "failed"]) | documents,
+    "reportStatus": st.sampled_from(STATUSES) | documents,
     "urls": st.lists(texts) | documents,
     "message": texts | st.lists(texts) | documents,
 }
@@ -157,14 +162,16 @@ records = {
 @fuzz(st.fixed_dictionaries({}, optional=records) | documents)
 def test_a_poll_says_what_was_sent_or_is_refused(document: Json) -> None:
     connection = answering(written(document, plain=True))
-    poll = answer_of(lambda: poll_report(connection, ORG, REPORT))
+    poll = answer_of(lambda: ReportEndpoints(connection, ORG).poll(REPORT))
     if poll is None:
         is_record = isinstance(document, dict) and isinstance(document.get("reportStatus"), str)
         assert not (is_record and is_sound(document))
         return
-    assert poll.status == document["reportStatus"]
+    known = {"in-progress": ReportStatus.IN_PROGRESS, "succeeded": ReportStatus.SUCCEEDED}
+    word = document["reportStatus"]
+    assert poll.status is known.get(word, ReportStatus.FAILED) or word not in STATUSES
     urls = document.get("urls")
-    done = poll.status == "succeeded" and isinstance(urls, list)
+    done = poll.status is ReportStatus.SUCCEEDED and isinstance(urls, list)
     assert list(poll.urls) == ([str(url) for url in urls] if done else [])
     assert poll.message.isprintable()
     assert len(poll.message) < 600
@@ -203,8 +210,7 @@ def test_a_damaged_file_is_whole_or_refused(
     connection = answering(data.draw(mutants(gzip.compress(content, mtime=0))))
     try:
         found = list(
-            read_files(
-                connection,
+            ReportEndpoints(connection, ORG).read_files(
                 REPORT,
                 [LINK],
                 lambda body, _: iter(read_measurements(unzipped(body), expected)),

@@ -25,7 +25,7 @@ def test_a_hole_is_filled_by_one_report(story: Story) -> None:
     run = story.run(OUTAGE).check()
     assert story.asked == [QUERY, REPORT]
     (cache, report) = story.bodies
-    assert cache["startTime"] == "2026-03-13T09:20:00.000Z"
+    assert cache["startTime"] == "2026-03-13T09:35:00.000Z"
     assert [report["startTime"], report["endTime"]] == [
         "2026-03-10T05:00:00.000Z",
         "2026-03-13T10:00:00.000Z",
@@ -33,14 +33,14 @@ def test_a_hole_is_filled_by_one_report(story: Story) -> None:
     assert {name: report[name] for name in cache.keys() & report.keys() - {"startTime"}} == {
         name: cache[name] for name in cache.keys() & report.keys() - {"startTime"}
     }
-    assert [line for line in said(run) if "Clarity is building" not in line] == [
-        asks("the continuation token of 2026-03-10 09:20 UTC has expired", "2026-03-13 09:20"),
-        f"{OPEN}: reports are to fill it",
+    assert [line for line in said(run) if not line.startswith("Report ")] == [
+        asks("the continuation token of 2026-03-10 09:20 UTC has expired", "2026-03-13 09:35"),
+        f"{OPEN}: requesting reports",
         "recent_measurements: a report has filled 2026-03-10 05:00 to 2026-03-13 10:00 UTC",
     ]
     stand = story.target.stand
-    assert (stand["holes"], stand["reports"]) == ([], [])
-    assert (stand["requests_on"], stand["requests"]) == ("2026-03-15", 1)
+    assert (stand["gaps"], stand["reports"]) == ([], [])
+    assert stand["requests"][:2] == ["2026-03-15", 1]
     story.check()
     schema = run.schemas(STREAM)[0]["schema"]["properties"].keys()
     healed = [record for record in run.records(STREAM) if record["time"] < "2026-03-13T09"]
@@ -102,14 +102,15 @@ def test_a_report_that_takes_too_long_is_taken_up_by_the_next_run() -> None:
         story.run().check()
         run = story.run(OUTAGE).check()
         assert story.holes == [HOLE]
-        ((id_, *window),) = story.target.stand["reports"]
+        ((id_, *window, requested_at),) = story.target.stand["reports"]
         assert window == HOLE
+        assert requested_at == "2026-03-15T09:20Z"
         waits = "recent_measurements: 2026-03-10 05:00 to 2026-03-13 10:00 UTC is still missing"
         assert any(line.startswith(waits) for line in said(run))
         run = story.run(HOUR).check()
         assert story.asked == [CONTINUATION]
         assert [*calls(sandbox, "GET", id_)]
-        assert f"{OPEN}: reports are to fill it" in said(run)
+        assert f"{OPEN}: requesting reports" in said(run)
         story.run(2 * HOUR).check()
         assert story.asked == [CONTINUATION]
         assert story.holes == story.target.stand["reports"] == []
@@ -129,8 +130,8 @@ def test_a_report_of_another_query_is_left_alone(story: Story) -> None:
 @pytest.mark.parametrize(
     ("quota", "limit", "says"),
     [
-        (0, 25, "Clarity grants no more reports today: "),
-        (30, 0, "report_daily_limit (0) puts off reports: 1; they wait until it is raised"),
+        (0, 25, "Clarity grants no more reports: "),
+        (30, 0, "report_daily_limit (0) puts off reports: 1; requests resume when it is raised"),
     ],
 )
 def test_without_quota_a_hole_stays_open_until_there_is_some(
@@ -142,12 +143,12 @@ def test_without_quota_a_hole_stays_open_until_there_is_some(
         for pause in (OUTAGE, 20 * HOUR):
             run = story.run(pause, report_daily_limit=limit).check()
             assert story.holes == [HOLE]
-            assert f"{OPEN}: reports are to fill it" in said(run)
+            assert f"{OPEN}: requesting reports" in said(run)
             assert any(says in line for line in said(run))
     with Sandbox(seed=1, datasources=3, now=sandbox.clock.now(), frozen=True) as richer:
         later = Story(richer, target=story.target)
         later.run(DAY - HOUR).check()
-        assert later.asked == [CONTINUATION, REPORT]
+        assert later.asked == [CONTINUATION, QUERY, REPORT]
         assert later.holes == []
 
 
@@ -190,7 +191,7 @@ def test_what_today_s_quota_does_not_fill_is_filled_tomorrow(story: Story) -> No
     story.run(HOUR, report_window_days=7, report_daily_limit=2).check()
     assert story.asked == [CONTINUATION]
     story.run(20 * HOUR, report_window_days=7, report_daily_limit=2).check()
-    assert story.asked == [CONTINUATION, REPORT]
+    assert story.asked == [CONTINUATION, QUERY, REPORT]
     assert story.holes == []
     story.check()
 
@@ -210,9 +211,9 @@ def test_holes_share_a_report_where_they_fit(story: Story) -> None:
 
 def test_holes_that_touch_become_one(story: Story) -> None:
     story.run(OUTAGE, recover_gaps=False).check()
-    story.target.stand["holes"].append(["2026-03-13T10:00Z", "2026-03-14T00:00Z"])
+    story.target.stand["gaps"].append(["2026-03-13T10:00Z", "2026-03-14"])
     story.run(HOUR, recover_gaps=False).check()
-    assert story.holes == [[HOLE[0], "2026-03-14T00:00Z"]]
+    assert story.holes == [[HOLE[0], "2026-03-14"]]
 
 
 def test_a_failed_report_leaves_its_hole_and_says_so(story: Story) -> None:
@@ -222,5 +223,9 @@ def test_a_failed_report_leaves_its_hole_and_says_so(story: Story) -> None:
     assert story.asked == [QUERY, REPORT, REPORT]
     assert story.holes == [HOLE]
     story.run(HOUR).check()
+    assert story.asked == [CONTINUATION]
+    assert story.holes == [HOLE]
+    story.run(DAY - HOUR - MINUTE).check()
+    assert REPORT in story.asked
     assert story.holes == []
     story.check()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_clarity.api import bodies, connection, recent, reports, wire
-from tap_clarity.measurements import csv_wide, model
+from tap_clarity.measurements import csv_wide, model, row_check
 from tap_clarity.sandbox import Sandbox
 from tests.api.hosts import host
 from tests.conftest import NOW
@@ -167,11 +167,11 @@ LIMITS = [
     f"{recent.LONGEST:,} bytes",
     f"{connection.LONGEST_FILE:,} bytes",
     f"{bodies.HIGHEST_RATIO} times its size",
-    f"{reports.MOST_FILES}",
+    f"{reports.MAX_FILES}",
     f"{csv_wide.MOST_COLUMNS:,}",
     f"{csv_wide.LONGEST_ROW:,} characters",
     f"{model.LONGEST_WORD} characters",
-    f"{csv_wide.MOST_IDS:,}",
+    f"{row_check.MAX_REMEMBERED_BYTES:,} bytes",
 ]
 
 

@@ -168,7 +168,7 @@ MEASUREMENTS = ["recent_measurements", "datasource_measurements"]
 JUNK: list[tuple[Json, Json]] = [
     ({"continuation_token": 5}, {"covered": [["2026-03-01", 5]]}),
     ({"token_issued_at": CANARY}, {"reports": [["JB1", "2026-03-01"]]}),
-    ({"holes": {"a": 1}}, {"requests_on": CANARY}),
+    ({"gaps": {"a": 1}}, {"requests": [CANARY, 1]}),
 ]
 
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 Frequency = Literal["minute", "hour", "day"]
 CACHE: dict[Frequency, timedelta] = {
-    "minute": timedelta(hours=24),
-    "hour": timedelta(hours=48),
-    "day": timedelta(days=10),
+    "minute": timedelta(hours=23, minutes=45),
+    "hour": timedelta(hours=47, minutes=45),
+    "day": timedelta(days=9, hours=23, minutes=45),
 }
+"""How far back the tap reads: Clarity's documented depth less a quarter of an hour."""
 
 
 @pytest.mark.parametrize("frequency", CACHE)

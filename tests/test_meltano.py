@@ -44,12 +44,9 @@ CONTINUATION = "/v2/recent-datasource-measurements-continuation"
 HEALING = [
     (
         "the continuation token of 2026-03-10 09:20 UTC has expired, so Clarity's cache is asked "
-        "from 2026-03-11 09:20 UTC on"
+        "from 2026-03-11 09:35 UTC on"
     ),
-    (
-        "Clarity's cache no longer has 2026-03-10 05:00 to 2026-03-11 10:00 UTC: "
-        "reports are to fill it"
-    ),
+    ("Clarity's cache no longer has 2026-03-10 05:00 to 2026-03-11 10:00 UTC: requesting reports"),
     "a report has filled 2026-03-10 05:00 to 2026-03-11 10:00 UTC",
 ]
 """What the user reads after an outage."""
@@ -169,10 +166,10 @@ def test_a_full_refresh_begins_anew(project: Project, sandbox: Sandbox) -> None:
     bookmarks = project.state()["bookmarks"]
     recent = bookmarks["recent_measurements"]
     assert recent["continuation_token"]
-    assert (recent["token_issued_at"], recent["holes"]) == ("2026-03-10T10:20Z", [])
+    assert (recent["token_issued_at"], recent["gaps"]) == ("2026-03-10T10:20Z", [])
     reports = bookmarks["datasource_measurements"]
-    assert reports["covered"] == [["2026-03-06T00:00Z", "2026-03-10T10:00Z"]]
-    assert (reports["reports"], reports["requests"]) == ([], 1)
+    assert reports["covered"] == [["2026-03-06", "2026-03-10T10:00Z"]]
+    assert (reports["reports"], reports["requests"][1]) == ([], 1)
     tables = project.tables()
     again = hourly(sandbox, START, now, now + REPORT_TAKES)
     check_same(tables["datasource_measurements"], again.values())

@@ -160,7 +160,8 @@ def test_one_report_that_is_refused_does_not_touch_the_others(
     run = run_inside(sandbox, streams=STREAMS, **settings_for(sandbox) | {setting: value})
     assert run.status == 1
     (complaint,) = run.complaints
-    assert complaint.startswith(f"{stream}: POST /v2/report-requests: ")
+    assert complaint.startswith(f"{stream}: report request for ")
+    assert " was rejected: POST /v2/report-requests: " in complaint
     assert "the ids in the settings (HTTP 403" in complaint
     assert_true(sandbox, run, (name for name in STREAMS if name != stream))
     assert not run.records(stream)
@@ -171,7 +172,7 @@ def test_the_first_report_that_is_refused_does_not_touch_the_later_ones(sandbox:
     run = run_inside(sandbox, streams=STREAMS, **settings_for(sandbox))
     assert run.status == 1
     (complaint,) = run.complaints
-    assert complaint.startswith("datasource_measurements: POST /v2/report-requests: ")
+    assert complaint.startswith("datasource_measurements: report request for ")
     assert_true(sandbox, run, (name for name in STREAMS if name != "datasource_measurements"))
 
 

@@ -38,17 +38,17 @@ def test_a_backfill_of_three_years(sandbox: Sandbox) -> None:
     assert (
         plan(sandbox, start_date="2023-03-10", report_daily_limit=5)
         == """\
-The next run, as of 2026-03-10 09:20 UTC (nothing has been asked for):
+The next run, as of 2026-03-10 09:20 UTC (nothing has been requested):
 
-recent_measurements: asks Clarity's cache for everything since 2026-03-08 09:20
+recent_measurements: queries Clarity's cache for everything since 2026-03-08 09:35
 
-Stream                   What      From (UTC)        To (UTC)          Reports  Asked for
+Stream                   What      From (UTC)        To (UTC)          Reports  Requested
 datasource_measurements  new data  2026-02-08 00:00  2026-03-10 09:00        1  in the next run
-datasource_measurements  the past  2023-03-10 00:00  2023-04-10 00:00        1  in the next run
-datasource_measurements  the past  2023-04-10 00:00  2023-05-11 00:00        1  in the next run
-datasource_measurements  the past  2023-05-11 00:00  2023-06-11 00:00        1  in the next run
-datasource_measurements  the past  2023-06-11 00:00  2023-07-12 00:00        1  in the next run
-datasource_measurements  the past  2023-07-12 00:00  2026-02-08 00:00       31  later
+datasource_measurements  backfill  2023-03-10 00:00  2023-04-10 00:00        1  in the next run
+datasource_measurements  backfill  2023-04-10 00:00  2023-05-11 00:00        1  in the next run
+datasource_measurements  backfill  2023-05-11 00:00  2023-06-11 00:00        1  in the next run
+datasource_measurements  backfill  2023-06-11 00:00  2023-07-12 00:00        1  in the next run
+datasource_measurements  backfill  2023-07-12 00:00  2026-02-08 00:00       31  later
 
 Report requests: 5 in the next run, 5 left today, 5 a day (report_daily_limit).
 The backfill ends on 2026-03-18 (UTC), if the tap runs every day.
@@ -57,7 +57,7 @@ The backfill ends on 2026-03-18 (UTC), if the tap runs every day.
 
 
 def between(sandbox: Sandbox) -> Json:
-    """Give the state of a run that has left two reports at Clarity, a hole, and a token."""
+    """Give the state of a run that has left three pending reports, a gap, and a token."""
     state = run_inside(
         sandbox,
         streams=["recent_measurements", "datasource_measurements", "node_measurements"],
@@ -66,9 +66,7 @@ def between(sandbox: Sandbox) -> Json:
         report_wait_timeout=0,
         metric_select=ONE_METRIC,
     ).state
-    state["bookmarks"]["recent_measurements"]["holes"] = [
-        ["2026-03-01T06:00Z", "2026-03-03T08:00Z"]
-    ]
+    state["bookmarks"]["recent_measurements"]["gaps"] = [["2026-03-01T06:00Z", "2026-03-03T08:00Z"]]
     return state
 
 
@@ -87,23 +85,22 @@ def test_between_two_runs(sandbox: Sandbox) -> None:
             metric_select=ONE_METRIC,
         )
         == """\
-The next run, as of 2026-03-11 00:20 UTC (nothing has been asked for):
+The next run, as of 2026-03-11 00:20 UTC (nothing has been requested):
 
-recent_measurements: goes on with the continuation token
+recent_measurements: resumes with the continuation token
 
-Stream                   What         From (UTC)        To (UTC)          Reports  Asked for
-recent_measurements      a hole       2026-03-01 06:00  2026-03-03 08:00        1  in the next run
-datasource_measurements  being built  2026-02-19 00:00  2026-03-10 09:00        1  already
-datasource_measurements  being built  2026-02-01 00:00  2026-02-19 00:00        1  already
-datasource_measurements  new data     2026-03-07 00:00  2026-03-11 00:00        1  in the next run
-datasource_measurements  the past     2026-01-01 00:00  2026-02-01 00:00        2  later
-node_measurements        being built  2026-02-19 00:00  2026-03-10 09:00        1  already
-node_measurements        being built  2026-02-01 00:00  2026-02-19 00:00        1  already
-node_measurements        new data     2026-03-07 00:00  2026-03-11 00:00        1  in the next run
-node_measurements        the past     2026-01-01 00:00  2026-02-01 00:00        2  later
+Stream                   What      From (UTC)        To (UTC)          Reports  Requested
+recent_measurements      gap       2026-03-01 06:00  2026-03-03 08:00        1  in the next run
+datasource_measurements  pending   2026-02-19 00:00  2026-03-10 09:00        1  2026-03-10 09:20
+datasource_measurements  pending   2026-02-01 00:00  2026-02-19 00:00        1  2026-03-10 09:20
+datasource_measurements  new data  2026-03-07 00:00  2026-03-11 00:00        1  in the next run
+datasource_measurements  backfill  2026-01-01 00:00  2026-02-01 00:00        2  later
+node_measurements        pending   2026-02-19 00:00  2026-03-10 09:00        1  2026-03-10 09:20
+node_measurements        new data  2026-03-07 00:00  2026-03-11 00:00        1  in the next run
+node_measurements        backfill  2026-01-01 00:00  2026-02-19 00:00        3  later
 
 Report requests: 3 in the next run, 3 left today, 3 a day (report_daily_limit).
-The backfill ends on 2026-03-15 (UTC), if the tap runs every day.
+The backfill ends on 2026-03-16 (UTC), if the tap runs every day.
 """
     )
 
@@ -119,12 +116,12 @@ def test_when_nothing_is_due(sandbox: Sandbox) -> None:
             metric_select=ONE_METRIC,
         )
         == """\
-The next run, as of 2026-03-10 09:20 UTC (nothing has been asked for):
+The next run, as of 2026-03-10 09:20 UTC (nothing has been requested):
 
 node_measurements: no report is due
 
-Report requests: 0 in the next run, 21 left today, 25 a day (report_daily_limit).
-Nothing of the past is missing.
+Report requests: 0 in the next run, 22 left today, 25 a day (report_daily_limit).
+No backfill is due.
 """
     )
 
@@ -132,7 +129,7 @@ Nothing of the past is missing.
 def delivered(state: Json) -> Json:
     """Give the node reports' state as if all were delivered."""
     of_nodes = state["bookmarks"]["node_measurements"]
-    return of_nodes | {"covered": [["2026-02-01T00:00Z", "2026-03-10T09:00Z"]], "reports": []}
+    return of_nodes | {"covered": [["2026-02-01", "2026-03-10T09:00Z"]], "reports": []}
 
 
 def test_what_meltano_keeps_is_read_too(sandbox: Sandbox) -> None:
@@ -140,21 +137,21 @@ def test_what_meltano_keeps_is_read_too(sandbox: Sandbox) -> None:
     settings: dict[str, Any] = {"start_date": "2026-02-01", "report_window_days": 20}
     settings["metric_select"] = ONE_METRIC
     singer = plan(sandbox, state=state, **settings)
-    assert "being built" in singer
+    assert "pending" in singer
     assert plan(sandbox, state={"singer_state": state}, **settings) == singer
 
 
 def test_a_query_that_has_changed_starts_again(sandbox: Sandbox) -> None:
     text = plan(sandbox, streams=["datasource_measurements"], state=between(sandbox), qc_flags=True)
     assert "datasource_measurements: settings of its query have changed, so it starts again" in text
-    assert "being built" not in text
-    assert "21 left today" in text  # the ledger is no part of the query
+    assert "pending" not in text
+    assert "22 left today" in text  # the ledger is no part of the query
 
 
 def test_a_limit_that_is_too_low_is_said(sandbox: Sandbox) -> None:
     text = plan(sandbox, start_date="2026-02-01", report_daily_limit=0)
     assert (
-        "New data alone uses up report_daily_limit, and the past is never read: raise it." in text
+        "New data alone uses up report_daily_limit, and the backfill never ends: raise it." in text
     )
     assert "later" in text
 

@@ -46,7 +46,7 @@ def load(sandbox: Sandbox, **settings: Any) -> TapRun:  # noqa: ANN401
 def assert_all_is_there(run: TapRun, sandbox: Sandbox) -> None:
     run.check()
     assert run.upserted(STREAM) == truth(sandbox, START, END)
-    assert stand(run)["covered"] == [["2026-03-09T00:00Z", "2026-03-10T09:00Z"]]
+    assert stand(run)["covered"] == [["2026-03-09", "2026-03-10T09:00Z"]]
     assert stand(run)["reports"] == []
     assert len(asked(sandbox)) == 1
     assert not any(request["leak"] for request in sandbox.requests)
@@ -79,7 +79,8 @@ def test_a_fault_that_stays_ends_the_run_and_harms_nothing(
             complaint,
         )
         assert said, complaint
-        assert stand(bad)["reports"] == [[said[1], "2026-03-09T00:00Z", "2026-03-10T09:00Z"]]
+        pending = [said[1], "2026-03-09", "2026-03-10T09:00Z", "2026-03-10T09:20Z", 0, 1]
+        assert stand(bad)["reports"] == [pending]
         assert stand(bad)["covered"] == []
         assert re.match(pattern(fault, sandbox), said[2]), said[2]
         sandbox.faults.clear()
@@ -90,8 +91,35 @@ def pattern(fault: Fault, sandbox: Sandbox) -> str:
     """Fill in what the page leaves open; the fault strikes the row in the middle."""
     rows = len({key[1:3] + key[-1:] for key in truth(sandbox, START, END)})
     struck = 2 + rows // 2
-    says = fault.says.replace("N+1", str(struck + 1)).replace("N:", f"{struck}:")
+    says = fault.says.replace("N:", f"{struck}:")
     return re.escape(says).replace("…", ".+")
+
+
+def test_a_duplicate_row_is_written_and_counted_in_a_warning() -> None:
+    with clarity() as sandbox:
+        sandbox.faults.order("row-twice", path="/files/*", times=None)
+        run = load(sandbox)
+        assert_all_is_there(run, sandbox)
+        assert len(run.records(STREAM)) > len(truth(sandbox, START, END))
+        (warning,) = warnings(run)
+        assert warning.startswith("Duplicate rows: 1 have the id and time of an earlier row")
+
+
+def test_a_row_outside_the_window_is_written_and_counted_in_a_warning() -> None:
+    with clarity() as sandbox:
+        sandbox.faults.order("row-outside", path="/files/*", times=None)
+        run = load(sandbox).check()
+        true = truth(sandbox, START, END)
+        found = run.upserted(STREAM)
+        moved = {key: record for key, record in found.items() if record["time"] < "2000"}
+        assert len(moved) > 1  # all metrics of one row
+        assert len({record["time"] for record in moved.values()}) == 1
+        kept = {key: record for key, record in found.items() if key not in moved}
+        assert kept == {key: true[key] for key in kept}
+        assert len(true) == len(found)
+        assert stand(run)["covered"] == [["2026-03-09", "2026-03-10T09:00Z"]]
+        (warning,) = warnings(run)
+        assert warning == f"Rows outside the requested window ({WINDOW}): 1; they are written"
 
 
 def test_the_page_says_what_is_tested() -> None:

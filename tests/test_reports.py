@@ -83,7 +83,7 @@ def test_without_a_start_date_thirty_days_are_read_and_stay_the_start(sandbox: S
     days = Days(sandbox, metric_select=ONE_METRIC)
     assert days.load() == ["2026-02-08 to 2026-03-10 09:00"]
     days.load(after=2 * DAY)
-    assert stand(days.run)["start_date"] == "2026-02-08T00:00Z"
+    assert stand(days.run)["start_date"] == "2026-02-08"
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,7 @@ def test_killed_while_three_reports_are_built_it_asks_for_none_again(slow: Sandb
 def test_a_request_is_counted_before_it_is_sent(slow: Sandbox) -> None:
     slow.faults.order("stall", method="POST", seconds=STALL)
     killed = run_killed(slow, lambda _: bool(asked(slow)), start_date="2026-02-20")
-    assert stand(killed)["requests_on"] == "2026-03-10"
-    assert stand(killed)["requests"] == 1
+    assert stand(killed)["requests"] == ["2026-03-10", 1]
     assert stand(killed)["reports"] == []
 
 
@@ -231,7 +230,9 @@ def test_a_report_is_in_the_state_before_it_is_polled(slow: Sandbox) -> None:
     killed = run_killed(slow, lambda _: polls(slow) == 1, start_date="2026-02-20")
     (poll,) = calls(slow, "GET", "/v2/report-request")
     id_ = poll["path"].rpartition("/")[2]
-    assert stand(killed)["reports"] == [[id_, "2026-02-20T00:00Z", "2026-03-10T09:00Z"]]
+    assert stand(killed)["reports"] == [
+        [id_, "2026-02-20", "2026-03-10T09:00Z", "2026-03-10T09:20Z"]
+    ]
     assert stand(killed)["fingerprint"]
 
 
@@ -252,10 +253,12 @@ def test_what_is_not_ready_in_time_is_left_to_the_next_run(slow: Sandbox) -> Non
     assert slow.clock.now() - begin <= timedelta(seconds=61)
     assert days.table == {}
     (line,) = warnings(days.run)
-    assert line.startswith("report_wait_timeout is over: the next run takes up the reports")
+    assert line.startswith(
+        "report_wait_timeout is used up: the next run resumes the pending reports (1)"
+    )
     assert days.load(after=HOUR) == []
     assert days.table
-    assert stand(days.run)["covered"] == [["2026-03-05T00:00Z", "2026-03-10T09:00Z"]]
+    assert stand(days.run)["covered"] == [["2026-03-05", "2026-03-10T09:00Z"]]
 
 
 @pytest.mark.parametrize("struck", [1, 2])
@@ -275,7 +278,7 @@ def test_only_the_report_that_failed_is_asked_for_in_the_next_run(
     days.settings["report_daily_limit"] = 2
     assert days.load() == windows
     days.settings["report_daily_limit"] = 25
-    assert days.load(after=HOUR) == [windows[struck - 1].replace("09:00", "10:00")]
+    assert days.load(after=HOUR) == [windows[struck - 1]]
     assert days.load(after=HOUR) == []
     assert len(stand(days.run)["covered"]) == 1
 
@@ -285,13 +288,18 @@ def test_a_report_that_fails_for_good_is_an_error_with_claritys_words(sandbox: S
     run = run_inside(sandbox, start_date="2026-03-09", metric_select=ONE_METRIC)
     assert run.status == 1
     (line,) = run.complaints
-    assert "for 2026-03-09 00:00 to 2026-03-10 09:00 has failed like the one before it" in line
-    assert "Clarity says 'Too many rows'" in line
+    assert "for 2026-03-09 00:00 to 2026-03-10 09:00 failed: Clarity says 'Too many rows'" in line
+    assert "; next attempt on 2026-03-11; " in line
     assert len(asked(sandbox)) == 2
+    sandbox.clock.advance(DAY)
     after = run_inside(
         sandbox, state=run.state, start_date="2026-03-09", metric_select=ONE_METRIC
     ).check()
-    assert stand(after)["covered"] == [["2026-03-09T00:00Z", "2026-03-10T09:00Z"]]
+    assert asked(sandbox)[2:] == [
+        "2026-03-10 09:00 to 2026-03-11 09:00",
+        "2026-03-09 to 2026-03-10 09:00",
+    ]
+    assert stand(after)["covered"] == [["2026-03-09", "2026-03-11T09:00Z"]]
 
 
 def test_a_report_that_clarity_has_forgotten_is_asked_for_anew(slow: Sandbox) -> None:
@@ -300,7 +308,7 @@ def test_a_report_that_clarity_has_forgotten_is_asked_for_anew(slow: Sandbox) ->
     state["bookmarks"][STREAM]["reports"][0][0] = "JB00000000"
     run = run_inside(slow, state=state, **settings).check()
     assert asked(slow) == ["2026-03-09 to 2026-03-10 09:00"] * 2
-    assert stand(run)["covered"] == [["2026-03-09T00:00Z", "2026-03-10T09:00Z"]]
+    assert stand(run)["covered"] == [["2026-03-09", "2026-03-10T09:00Z"]]
     slow.clock.advance(HOUR)
     run_inside(slow, state=run.state, **settings).check()
     assert len(asked(slow)) == 2

@@ -13,8 +13,8 @@ import pytest
 
 from tap_clarity.sandbox import Sandbox
 from tests.conftest import NOW
-from tests.running import running, small_pipe
-from tests.tapping import TapRun, expected_records
+from tests.running import SIGNALLED_AT_EXIT, STANDING_STILL, running, small_pipe
+from tests.tapping import TapRun, expected_records, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ ENDLESS: dict[str, Any] = {
     "streams": ["datasources", "nodes", "metrics", RECENT, REPORTS],
     "start_date": "2026-03-08",
     "metric_select": "all",
-    "standing_still": True,
+    "script": STANDING_STILL,
 }
 # A signal between two lines of the standard library leaves a reply that has no file yet, and in
 # development mode Python says so when it throws that away.
@@ -44,7 +44,7 @@ MOMENTS = [
     "Beginning sync of 'metrics'",
     f"Beginning sync of '{RECENT}'",
     f"Beginning sync of '{REPORTS}'",
-    "Clarity is building report",
+    ": in progress for ",
 ]
 
 
@@ -54,7 +54,7 @@ def claims(state: Json, now: datetime) -> Iterator[Claim]:
     if bookmarks.get(RECENT, {}).get("continuation_token"):
         yield RECENT, now - timedelta(hours=48), now
     for start, end in covered(state):
-        yield REPORTS, datetime.fromisoformat(start), datetime.fromisoformat(end)
+        yield REPORTS, utc(start), utc(end)
 
 
 def assert_ended_well(run: TapRun, sandbox: Sandbox, signum: signal.Signals) -> None:
@@ -106,7 +106,7 @@ def test_interrupted_while_a_report_is_built_the_report_is_in_the_state(
 ) -> None:
     output = tmp_path / "output"
     with running(sandbox, tmp_path, output=output.open("wb"), **ENDLESS) as tap:
-        tap.waits_for("Clarity is building report")
+        tap.waits_for(": in progress for ")
         tap.process.send_signal(signal.SIGINT)
         run = tap.end(output)
     assert_ended_well(run, sandbox, signal.SIGINT)
@@ -156,7 +156,7 @@ def test_a_signal_amid_the_second_report_keeps_the_first_alone(tmp_path: Path) -
         tap.process.send_signal(signal.SIGTERM)
         run = tap.end(reader.rest())
         assert_ended_well(run, sandbox, signal.SIGTERM)
-    ((start, end),) = (map(datetime.fromisoformat, window) for window in covered(run.state))
+    ((start, end),) = (map(utc, window) for window in covered(run.state))
     times = {datetime.fromisoformat(record["time"]) for record in run.records(REPORTS)}
     assert {time for time in times if start <= time < end}
     assert {time for time in times if not start <= time < end}
@@ -178,3 +178,48 @@ def test_a_signal_while_a_test_waits_for_the_network_is_one_line(
     assert (run.status, run.output, run.complaints) == (130, b"", [])
     assert run.errors.count("stopped by SIGINT") == 1
     assert "Traceback" not in run.errors
+
+
+@pytest.mark.parametrize(
+    ("args", "api_key", "status"),
+    [
+        ([], "sandbox-key", 0),
+        ([], "another", 1),
+        (["--test"], "sandbox-key", 0),
+        (["--plan"], "sandbox-key", 0),
+        (["--discover"], "sandbox-key", 0),
+    ],
+)
+def test_a_signal_after_the_end_changes_neither_status_nor_log(
+    sandbox: Sandbox, tmp_path: Path, args: list[str], api_key: str, status: int
+) -> None:
+    output = tmp_path / "output"
+    with running(
+        sandbox,
+        tmp_path,
+        *args,
+        output=output.open("wb"),
+        streams=["datasources"],
+        script=SIGNALLED_AT_EXIT,
+        api_key=api_key,
+    ) as tap:
+        run = tap.end(output)
+    assert (run.status, len(run.complaints)) == (status, status), run.errors
+    assert "Traceback" not in run.errors
+    assert "stopped by" not in run.errors
+    assert "Exception ignored" not in run.errors
+    if not args and not status:
+        assert len(run.records("datasources")) == 8
+        assert run.messages[-1]["type"] == "STATE"
+
+
+def test_more_signals_after_one_that_ended_the_run_change_nothing(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    endless = ENDLESS | {"script": STANDING_STILL.replace("launcher.main()", SIGNALLED_AT_EXIT)}
+    with running(sandbox, tmp_path, output=output.open("wb"), **endless) as tap:
+        tap.waits_for(": in progress for ")
+        tap.process.send_signal(signal.SIGTERM)
+        run = tap.end(output)
+    assert_ended_well(run, sandbox, signal.SIGTERM)

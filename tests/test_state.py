@@ -85,30 +85,30 @@ def survived(state: Json) -> TapRun:
     return run
 
 
-TO_COME = "2027-01-01T00:00Z"
-AGES_AGO = "0001-01-01T00:00Z"
-WINDOW = ["2026-03-01T00:00Z", "2026-03-02T00:00Z"]
-HEAD = ["2026-03-08T00:00Z", TO_COME]
-UNUSABLE = "The state of {} is unusable ({}): starting afresh"
+TO_COME = "2027-01-01"
+AGES_AGO = "0001-01-01"
+WINDOW = ["2026-03-01", "2026-03-02"]
+HEAD = ["2026-03-08", TO_COME]
+UNUSABLE = "State of {} is unusable: {}; starting without state"
 RESTARTED = (
     f"{REPORT}: settings of its query have changed; it starts again from "
     "2026-03-08T00:00:00.000Z, for 1 reports"
 )
 UNKNOWN = (
-    "Report JB00000001 for 2026-03-01 00:00 to 2026-03-02 00:00: Clarity no longer knows it; "
-    "asking anew"
+    f"{REPORT}: report JB00000001 for 2026-03-01 00:00 to 2026-03-02 00:00 failed: "
+    "Clarity no longer knows it; requesting it again"
 )
 ODD: dict[str, tuple[Change, list[str]]] = {
     "coverage to come": (
-        lambda: changed(**{REPORT: {"covered": [HEAD], "head_slot": TO_COME}}),
+        lambda: changed(**{REPORT: {"covered": [HEAD], "slot": [TO_COME, TO_COME]}}),
         [],
     ),
     "coverage of another age": (
-        lambda: changed(**{REPORT: {"covered": [[TO_COME, "2028-01-01T00:00Z"]]}}),
+        lambda: changed(**{REPORT: {"covered": [[TO_COME, "2028-01-01"]]}}),
         [],
     ),
     "requests to come": (
-        lambda: changed(**{REPORT: {"requests_on": "2027-01-01", "requests": 30}}),
+        lambda: changed(**{REPORT: {"requests": ["2027-01-01", 30]}}),
         [],
     ),
     "a token to come": (
@@ -122,17 +122,17 @@ ODD: dict[str, tuple[Change, list[str]]] = {
     ),
     "coverage ages ago": (
         lambda: changed(
-            **{REPORT: {"covered": [[AGES_AGO, "0001-02-01T00:00Z"]], "head_slot": AGES_AGO}}
+            **{REPORT: {"covered": [[AGES_AGO, "0001-02-01"]], "slot": [AGES_AGO, AGES_AGO]}}
         ),
         [],
     ),
     "a report of another time": (
-        lambda: changed(**{REPORT: {"reports": [["JB00000001", *WINDOW]]}}),
+        lambda: changed(**{REPORT: {"reports": [["JB00000001", *WINDOW, WINDOW[1]]]}}),
         [UNKNOWN],
     ),
     "a report with a path for an id": (
         lambda: changed(**{REPORT: {"reports": [["..", *WINDOW]]}}),
-        [UNUSABLE.format(REPORT, "a report is not an id with a window")],
+        [UNUSABLE.format(REPORT, "a report is not an id with a window, a time and counts")],
     ),
     "the streams' states exchanged": (
         lambda: {
@@ -142,11 +142,11 @@ ODD: dict[str, tuple[Change, list[str]]] = {
     ),
     "too much coverage": (
         lambda: changed(**{REPORT: {"covered": [WINDOW] * 2000}}),
-        [UNUSABLE.format(REPORT, "covered is too long")],
+        [UNUSABLE.format(REPORT, "covered exceeds the limit of 1000")],
     ),
     "too long a token": (
         lambda: changed(**{RECENT: {"continuation_token": "x" * 70_000}}),
-        [UNUSABLE.format(RECENT, "continuation_token is too long")],
+        [UNUSABLE.format(RECENT, "continuation_token exceeds the limit of 65536")],
     ),
     "another organisation's": (
         lambda: changed(**{RECENT: {"fingerprint": "0" * 16}, REPORT: {"fingerprint": "0" * 16}}),
@@ -207,7 +207,7 @@ def test_a_large_state_becomes_small_again() -> None:
         run = run_guarded(sandbox, streams=STREAMS, state=json.dumps(state), **SETTINGS)
     run.check()
     assert len(json.dumps(run.state)) < 2000
-    assert UNUSABLE.format(REPORT, "covered is too long") in warnings(run)
+    assert UNUSABLE.format(REPORT, "covered exceeds the limit of 1000") in warnings(run)
     assert run.peak < 200
 
 
@@ -231,8 +231,8 @@ def busy() -> Json:
     """Give a state in which every list has something."""
     return changed(
         **{
-            RECENT: {"holes": [WINDOW], "reports": [["JB00000001", *WINDOW]]},
-            REPORT: {"reports": [["JB00000002", *WINDOW]]},
+            RECENT: {"gaps": [WINDOW], "reports": [["JB00000001", *WINDOW, WINDOW[1]]]},
+            REPORT: {"reports": [["JB00000002", *WINDOW, WINDOW[1]]]},
         }
     )
 

@@ -235,6 +235,33 @@ def test_a_report_is_not_asked_for_twice_if_clarity_may_have_acted(
     assert not clock.pauses
 
 
+@pytest.mark.usefixtures("without_jitter")
+def test_all_downloads_share_one_retry_time_limit(
+    connection: Connection, sandbox: Sandbox, clock: Waits
+) -> None:
+    def fails() -> int:
+        sandbox.requests.clear()
+        with pytest.raises(UnavailableError, match=r"^file download: "):
+            connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply)
+        return len(sandbox.requests)
+
+    sandbox.faults.order("status", path="/files/*", times=5)
+    sandbox.faults.order("status", path="/files/*", status=200, times=1)
+    connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply.body.close())
+    assert clock.pauses == DOUBLING[:5]  # 31 seconds of 180
+    sandbox.faults.order("status", path="/files/*", times=None)
+    assert fails() == 1 + 8
+    assert clock.pauses[5:] == DOUBLING[:8]  # 121 more; 28 are less than another pause of 30
+    assert fails() == 1 + 4
+    assert fails() == 1 + 3
+    assert [fails() for _ in range(4)] == [1 + 2, 1 + 2, 1, 1]
+    assert sum(clock.pauses) == 180
+    # Requests to the API have their own.
+    sandbox.faults.clear()
+    sandbox.faults.order("status", path=LIST, times=3)
+    assert ask(connection, sandbox)
+
+
 def test_a_report_is_asked_for_again_if_the_request_was_never_sent(
     connect: Connect, sandbox: Sandbox, clock: Waits
 ) -> None:

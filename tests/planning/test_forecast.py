@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_clarity.instants import DAY, Window, floor
-from tap_clarity.planning.due import Scope
-from tap_clarity.planning.forecast import Standing, backfill_ends_on
+from tap_clarity.planning.due import Progress, Scope, Slot
+from tap_clarity.planning.forecast import StreamPlan, estimate_backfill_end
+from tap_clarity.planning.retries import FailingWindow
 from tests.planning.spans import at, quickly
 
 HOUR = timedelta(hours=1)
@@ -19,8 +20,8 @@ NOW = at("2026-03-10T09:20")
 TODAY = NOW.date()
 
 
-def missing(reports: int, interval: timedelta = DAY) -> Standing:
-    """A stream that lacks so many reports of ten days; its last head was asked for yesterday."""
+def missing(reports: int, interval: timedelta = DAY) -> StreamPlan:
+    """A stream that lacks so many reports of ten days; its last slot was yesterday."""
     end = floor(NOW, DAY) - 7 * DAY
     scope = Scope(
         start=end - reports * 10 * DAY,
@@ -30,7 +31,8 @@ def missing(reports: int, interval: timedelta = DAY) -> Standing:
         lookback_days=3,
         interval=interval,
     )
-    return Standing(scope, (Window(end, NOW - DAY),), floor(NOW - DAY, interval))
+    slot = Slot(floor(NOW - DAY, interval), NOW - DAY)
+    return StreamPlan(scope, Progress(covered=(Window(end, NOW - DAY),), slot=slot))
 
 
 @quickly
@@ -41,25 +43,25 @@ def missing(reports: int, interval: timedelta = DAY) -> Standing:
     streams=st.integers(1, 3),
     gaps=st.integers(0, 5),
 )
-def test_each_day_gives_what_heads_and_gaps_leave(
+def test_each_day_gives_what_new_data_and_gaps_leave(
     reports: int, left: int, limit: int, streams: int, gaps: int
 ) -> None:
-    standings = {"first": missing(reports)}
-    standings |= {f"other {n}": missing(0) for n in range(1, streams)}
+    plans = {"first": missing(reports)}
+    plans |= {f"other {n}": missing(0) for n in range(1, streams)}
     day, wanted = TODAY, gaps + reports
-    for_past = left - streams  # new data of each stream costs one report a day
+    for_backfill = left - streams  # new data of each stream costs one report a day
     if left < gaps + streams:
-        return  # today not even the heads: the sums below are for the plain case
-    while wanted > for_past and limit > streams:
-        wanted -= for_past
-        for_past = limit - streams
+        return  # today not even the new data: the sums below are for the plain case
+    while wanted > for_backfill and limit > streams:
+        wanted -= for_backfill
+        for_backfill = limit - streams
         day += DAY
-    expected = day if wanted <= for_past else None
-    assert backfill_ends_on(standings, left, limit, NOW, gaps) == expected
+    expected = day if wanted <= for_backfill else None
+    assert estimate_backfill_end(plans, left, limit, NOW, gaps) == expected
 
 
 def test_nothing_missing_ends_today() -> None:
-    assert backfill_ends_on({"a": missing(0)}, 1, 1, NOW) == TODAY
+    assert estimate_backfill_end({"a": missing(0)}, 1, 1, NOW) == TODAY
 
 
 def test_a_first_load_of_three_years_at_five_a_day_takes_nine_days() -> None:
@@ -71,9 +73,11 @@ def test_a_first_load_of_three_years_at_five_a_day_takes_nine_days() -> None:
         lookback_days=3,
         interval=DAY,
     )
-    # 1096 days less the newest 30 are 35 reports; four of them go with each day's head.
+    # 1096 days less the newest 30 are 35 reports; four of them go with each day's new data.
     assert math.ceil(35 / 4) == 9
-    assert backfill_ends_on({"a": Standing(scope, (), None)}, 5, 5, NOW) == date(2026, 3, 18)
+    assert estimate_backfill_end({"a": StreamPlan(scope, Progress())}, 5, 5, NOW) == date(
+        2026, 3, 18
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,21 +85,21 @@ def test_a_first_load_of_three_years_at_five_a_day_takes_nine_days() -> None:
     [
         (24, 5, date(2026, 3, 12)),  # 4 + 4 + 2
         (24, 4, date(2026, 3, 13)),  # 3 + 3 + 3 + 1
-        # The day's first run takes all that its head leaves: no other head has a share in it.
+        # The day's first run takes all that its new data leaves: no later slot has a share in it.
         (6, 5, date(2026, 3, 12)),
-        # Every other day has no head.
+        # Every other day has no new slot.
         (48, 4, date(2026, 3, 12)),  # 3 + 4 + 3
         (48, 3, date(2026, 3, 13)),  # 2 + 3 + 2 + 3
     ],
 )
-def test_how_often_new_data_is_asked_for_counts(hours: int, limit: int, day: date) -> None:
-    standing = missing(10, timedelta(hours=hours))
-    assert backfill_ends_on({"a": standing}, limit, limit, NOW) == day
+def test_how_often_new_data_is_requested_counts(hours: int, limit: int, day: date) -> None:
+    plan = missing(10, timedelta(hours=hours))
+    assert estimate_backfill_end({"a": plan}, limit, limit, NOW) == day
 
 
-def test_heads_that_use_up_the_limit_never_let_it_end() -> None:
-    assert backfill_ends_on({"a": missing(1), "b": missing(0)}, 2, 2, NOW) is None
-    assert backfill_ends_on({"a": missing(1)}, 0, 0, NOW) is None
+def test_new_data_that_uses_up_the_limit_never_lets_it_end() -> None:
+    assert estimate_backfill_end({"a": missing(1), "b": missing(0)}, 2, 2, NOW) is None
+    assert estimate_backfill_end({"a": missing(1)}, 0, 0, NOW) is None
 
 
 def test_an_end_date_in_the_past_leaves_all_to_the_backfill() -> None:
@@ -108,6 +112,22 @@ def test_an_end_date_in_the_past_leaves_all_to_the_backfill() -> None:
         interval=DAY,
     )
     # 364 days are 52 reports.
-    standing = Standing(scope, (), None)
-    assert backfill_ends_on({"a": standing}, 10, 10, NOW) == TODAY + timedelta(days=5)
-    assert backfill_ends_on({"a": standing}, 30, 22, NOW) == TODAY + timedelta(days=1)
+    plan = StreamPlan(scope, Progress())
+    assert estimate_backfill_end({"a": plan}, 10, 10, NOW) == TODAY + timedelta(days=5)
+    assert estimate_backfill_end({"a": plan}, 30, 22, NOW) == TODAY + timedelta(days=1)
+
+
+def test_a_failing_window_is_taken_to_succeed_the_next_time() -> None:
+    """What fails for good would never let it end; the plan names such windows by themselves."""
+    plan = missing(2)
+    window = Window(plan.scope.start, plan.scope.start + 10 * DAY)
+    failing = (FailingWindow(window, 4, TODAY - 9 * DAY, TODAY + 7 * DAY),)
+    plan = plan._replace(progress=plan.progress._replace(failing=failing))
+    assert estimate_backfill_end({"a": plan}, 2, 2, NOW) == TODAY
+
+
+def test_pending_windows_are_taken_to_succeed() -> None:
+    plan = missing(2)
+    window = Window(plan.scope.start, plan.scope.start + 10 * DAY)
+    plan = plan._replace(progress=plan.progress._replace(pending=(window,)))
+    assert estimate_backfill_end({"a": plan}, 2, 2, NOW) == TODAY

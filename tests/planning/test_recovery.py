@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_clarity.frequencies import FREQUENCIES, Frequency
-from tap_clarity.instants import DAY, EPOCH, Window, floor
-from tap_clarity.planning.recovery import AskCache, GoOn, Known, next_step, windows_of
-from tap_clarity.planning.windows import cut, merged, without
-from tests.planning.spans import (
-    at,
-    half_hours,
-    is_apart,
-    is_in_time,
-    quickly,
-    some_windows,
-    spans,
-    thoroughly,
+from tap_clarity.instants import EPOCH, Window, floor
+from tap_clarity.planning.recovery import (
+    AskCache,
+    GoOn,
+    Known,
+    ask_cache,
+    daily_query,
+    is_query_due,
+    next_step,
+    without_start,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tests.planning.spans import at, thoroughly
 
 NOW = at("2026-03-10T09:20:30")
 KNOWN = Known(
@@ -58,6 +53,76 @@ def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool
 
 
 @pytest.mark.parametrize(
+    ("frequency", "issued_at", "is_good"),
+    [
+        # 24 hours in the cache, less 3 hours that a measurement may be late, less the clock.
+        (MINUTES, "2026-03-09T12:35:31", True),
+        (MINUTES, "2026-03-09T12:35:30", False),
+        (DAYS, "2026-03-09T09:20:31", True),
+    ],
+)
+def test_a_token_expires_before_a_late_measurement_can_leave_the_cache(
+    frequency: Frequency, issued_at: str, *, is_good: bool
+) -> None:
+    step = next_step(last_asked(issued_at, KNOWN), frequency, NOW)
+    assert (step == GoOn("a token")) is is_good
+    if isinstance(step, AskCache):
+        assert step.hole == Window(at("2026-03-09T09:20"), at("2026-03-09T09:36"))
+
+
+@pytest.mark.parametrize(
+    ("frequency", "queried_at", "is_due"),
+    [
+        (HOURS, None, True),
+        (HOURS, "2026-03-10T00:00", False),
+        (HOURS, "2026-03-09T23:59", True),
+        (HOURS, "2026-03-10T10:00", True),  # the clock was put back
+        (MINUTES, "2026-03-10T00:00", False),
+    ],
+)
+def test_the_cache_is_queried_once_a_day(
+    frequency: Frequency, queried_at: str | None, *, is_due: bool
+) -> None:
+    assert is_query_due(at(queried_at) if queried_at else None, frequency, NOW) is is_due
+
+
+def test_a_cache_of_one_day_is_queried_twice_a_day() -> None:
+    queried_at = at("2026-03-10T00:20")
+    assert not is_query_due(queried_at, MINUTES, at("2026-03-10T12:19"))
+    assert is_query_due(queried_at, MINUTES, at("2026-03-10T12:20"))
+
+
+@pytest.mark.parametrize(
+    ("queried_at", "start"),
+    [
+        ("2026-03-09T09:20:30", "2026-03-09T05:00"),
+        ("2026-03-01T09:20:30", "2026-03-08T09:35:30"),
+        (None, "2026-03-08T09:35:30"),
+    ],
+)
+def test_the_daily_query_begins_where_the_last_one_was_safe(
+    queried_at: str | None, start: str
+) -> None:
+    step = daily_query(at(queried_at) if queried_at else None, HOURS, NOW)
+    assert step == AskCache(at(start), None)
+
+
+@pytest.mark.parametrize(
+    ("known", "hole"),
+    [
+        (KNOWN._replace(covered_until=None), None),
+        (LOST, Window(at("2026-03-10T04:00"), at("2026-03-10T09:00"))),
+        (last_asked("2026-03-01T08:20:30"), Window(at("2026-03-01T04:00"), at("2026-03-10T09:00"))),
+    ],
+)
+def test_without_a_start_all_since_the_wanted_one_is_a_hole(
+    known: Known, hole: Window | None
+) -> None:
+    step = ask_cache(known, HOURS, NOW)
+    assert without_start(step, known, HOURS, NOW) == AskCache(step.start, hole)
+
+
+@pytest.mark.parametrize(
     "known",
     [
         LOST,
@@ -74,9 +139,9 @@ def test_without_a_token_of_this_query_the_cache_is_asked(known: Known) -> None:
 @pytest.mark.parametrize(
     ("frequency", "start"),
     [
-        (MINUTES, "2026-03-09T09:20:30"),
-        (HOURS, "2026-03-08T09:20:30"),
-        (DAYS, "2026-02-28T09:20:30"),
+        (MINUTES, "2026-03-09T09:35:30"),
+        (HOURS, "2026-03-08T09:35:30"),
+        (DAYS, "2026-02-28T09:35:30"),
     ],
 )
 def test_the_first_run_asks_for_the_whole_cache(frequency: Frequency, start: str) -> None:
@@ -105,9 +170,9 @@ def test_without_a_token_the_cache_is_asked_from_the_last_point_known_covered(
 @pytest.mark.parametrize(
     ("frequency", "asked_at", "start", "hole_from"),
     [
-        (MINUTES, "2026-03-09T08:20:30", "2026-03-09T09:20:30", "2026-03-09T05:05"),
-        (HOURS, "2026-03-01T08:20:30", "2026-03-08T09:20:30", "2026-03-01T04:00"),
-        (DAYS, "2026-02-20T08:20:30", "2026-02-28T09:20:30", "2026-02-17"),
+        (MINUTES, "2026-03-09T08:20:30", "2026-03-09T09:35:30", "2026-03-09T05:05"),
+        (HOURS, "2026-03-01T08:20:30", "2026-03-08T09:35:30", "2026-03-01T04:00"),
+        (DAYS, "2026-02-20T08:20:30", "2026-02-28T09:35:30", "2026-02-17"),
     ],
 )
 def test_what_is_older_than_the_cache_is_a_hole(
@@ -117,9 +182,8 @@ def test_what_is_older_than_the_cache_is_a_hole(
     assert isinstance(step, AskCache)
     assert step.hole
     assert (step.start, step.hole.start) == (at(start), at(hole_from))
-    # Hole and cache share the seam, and little more: the clock may be off.
-    seam = step.hole.end - step.start
-    assert timedelta(0) < seam <= frequency.step + timedelta(minutes=15)
+    # Hole and cache share the seam, and little more.
+    assert timedelta(0) < step.hole.end - step.start <= frequency.step
     assert step.hole.end == floor(step.hole.end, frequency.step)
 
 
@@ -127,15 +191,15 @@ def test_what_is_older_than_the_cache_is_a_hole(
     "known", [KNOWN._replace(same_query=False), KNOWN._replace(same_datasources=False)]
 )
 def test_another_query_is_asked_for_the_whole_cache(known: Known) -> None:
-    assert next_step(known, HOURS, NOW) == AskCache(NOW - timedelta(hours=48), None)
+    assert next_step(known, HOURS, NOW) == AskCache(at("2026-03-08T09:35:30"), None)
 
 
 @pytest.mark.parametrize(
     ("covered_until", "start"),
     [
         ("2026-03-10T09:35:30", "2026-03-10T05:00"),
-        ("2026-03-10T09:35:31", "2026-03-08T09:20:30"),
-        ("9999-12-31", "2026-03-08T09:20:30"),
+        ("2026-03-10T09:35:31", "2026-03-08T09:35:30"),
+        ("9999-12-31", "2026-03-08T09:35:30"),
     ],
 )
 def test_what_a_clock_that_was_ahead_has_covered_does_not_count(
@@ -173,48 +237,3 @@ def test_whatever_arrives_after_the_last_run_is_asked_for_or_in_a_hole(
     step = next_step(known, frequency, NOW)
     assert isinstance(step, AskCache)
     assert step.start <= time or (step.hole and time in step.hole)
-
-
-@pytest.mark.parametrize(
-    ("holes", "building", "expected"),
-    [
-        ([], [], []),
-        (
-            ["2026-03-01T04:00 to 2026-03-09T10:00"],
-            [],
-            ["2026-03-01T04:00 to 2026-03-08", "2026-03-08 to 2026-03-09T10:00"],
-        ),
-        (
-            ["2026-03-01T04:00 to 2026-03-09T10:00"],
-            ["2026-03-01T04:00 to 2026-03-08"],
-            ["2026-03-08 to 2026-03-09T10:00"],
-        ),
-        # A hole has grown since, or the windows were longer then.
-        (
-            ["2026-03-01T04:00 to 2026-03-09T10:00"],
-            ["2026-03-01T04:00 to 2026-03-05T10:00"],
-            ["2026-03-05T10:00 to 2026-03-09T10:00"],
-        ),
-        (["2026-03-01 to 2026-03-05"], ["2026-02-01 to 2026-04-01"], []),
-    ],
-)
-def test_holes_are_filled_around_what_is_being_built(
-    holes: Sequence[str], building: Sequence[str], expected: Sequence[str]
-) -> None:
-    assert windows_of(spans(*holes), spans(*building), 7) == spans(*expected)
-
-
-@quickly
-@given(some_windows, some_windows, st.integers(1, 9))
-def test_all_of_a_hole_is_asked_for(holes: list[Window], building: list[Window], days: int) -> None:
-    asked = windows_of(holes, building, days)
-    assert half_hours(asked) >= half_hours(holes) - half_hours(building)
-    assert is_apart(asked)
-    assert all(is_in_time(window, days) for window in asked)
-    missing = [left for hole in merged(holes) for left in without(hole, building)]
-    assert len(asked) <= sum(len(cut(left, days)) for left in missing)
-
-
-def test_a_hole_costs_the_fewest_reports() -> None:
-    hole = Window(at("2026-01-01"), at("2026-01-01") + 31 * DAY)
-    assert windows_of([hole], [], 31) == [hole]

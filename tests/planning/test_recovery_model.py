@@ -1,7 +1,8 @@
 """What is decided for the recent measurements: each case, and months of bad luck against a model.
 
 In the model a measurement is a time and an arrival. Clarity gives what has arrived since a token
-was issued, what its cache still holds, or what has arrived in a report's window: no more than that.
+was issued and is still in its cache, what its cache still holds, or what has arrived in a report's
+window: no more than that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from tap_clarity.frequencies import FREQUENCIES, Frequency
 from tap_clarity.instants import DAY, Window
 from tap_clarity.planning.bookmarks import RecentBookmark
+from tap_clarity.planning.gaps import find_due_gaps
 from tap_clarity.planning.recovery import (
     AskCache,
     GoOn,
@@ -28,9 +30,9 @@ from tap_clarity.planning.recovery import (
     ask_cache,
     is_off,
     next_step,
-    windows_of,
 )
-from tap_clarity.planning.windows import without
+from tap_clarity.planning.report_ledger import ReportLedger
+from tap_clarity.planning.reports import Report
 from tests.planning.spans import at, span, spans
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ REFUSED = "Clarity has refused the continuation token"
 OTHER_QUERY = "the settings of the query have changed"
 OTHER_LIST = "the list of datasources has changed"
 EXPIRED = "the continuation token of {} UTC has expired"
-WHOLE_CACHE = "2026-03-08T09:20"
+WHOLE_CACHE = "2026-03-08T09:35"
 OVERLAP = "2026-03-10T04:00"
 """Where to ask from if all is covered until 08:20: late by 3 hours, the hour itself, the clock."""
 
@@ -150,45 +152,21 @@ def test_a_clock_is_off_by_more_than_a_quarter_of_an_hour(minutes: int, *, expec
 
 
 def test_a_reply_is_noted_with_what_the_cache_no_longer_had() -> None:
-    before = RecentBookmark(holes=spans("2026-02-01 to 2026-02-03"))
+    before = RecentBookmark(gaps=spans("2026-02-01 to 2026-02-03"))
     hole = span("2026-02-03 to 2026-02-09")
-    after = after_reply(before, AskCache(NOW - DAY, hole), "new", NOW)
+    after = after_reply(before, AskCache(NOW - DAY, hole), "new", NOW, 5)
     assert after == RecentBookmark(
         token="new",  # noqa: S106 - a token's place
         issued_at=NOW,
         covered_until=NOW,
-        holes=spans("2026-02-01 to 2026-02-09"),
+        gaps=spans("2026-02-01 to 2026-02-09"),
+        cache_queried_at=NOW,
+        records_since_query=5,
     )
-    assert after_reply(after, GoOn("new"), None, NOW) == replace(after, token=None)
-
-
-@pytest.mark.parametrize(
-    ("holes", "expected"),
-    [
-        # A request is dearer than rows that come twice: what fits into seven days is one.
-        (
-            ["2026-03-01T04:00 to 2026-03-02T10:00", "2026-03-06 to 2026-03-08"],
-            ["2026-03-01T04:00 to 2026-03-08"],
-        ),
-        (
-            ["2026-03-01T04:00 to 2026-03-02T10:00", "2026-03-06 to 2026-03-08T01:00"],
-            ["2026-03-01T04:00 to 2026-03-02T10:00", "2026-03-06 to 2026-03-08T01:00"],
-        ),
-        (
-            ["2026-03-01 to 2026-03-02", "2026-03-03 to 2026-03-04", "2026-03-09 to 2026-03-10"],
-            ["2026-03-01 to 2026-03-04", "2026-03-09 to 2026-03-10"],
-        ),
-        # Out of order, and one inside another.
-        (
-            ["2026-03-09 to 2026-03-10", "2026-03-01 to 2026-03-05", "2026-03-02 to 2026-03-03"],
-            ["2026-03-01 to 2026-03-05", "2026-03-09 to 2026-03-10"],
-        ),
-    ],
-)
-def test_holes_that_fit_into_one_report_share_it(
-    holes: Sequence[str], expected: Sequence[str]
-) -> None:
-    assert windows_of(spans(*holes), [], 7) == spans(*expected)
+    later = NOW + HOUR
+    assert after_reply(after, GoOn("new"), None, later, 3) == replace(
+        after, token=None, issued_at=later, covered_until=later, records_since_query=8
+    )
 
 
 class Luck(Enum):
@@ -202,13 +180,15 @@ class Luck(Enum):
     OTHER_QUERY = auto()
 
 
-class Report(Enum):
-    """What becomes of a report for a hole."""
+class Outcome(Enum):
+    """What becomes of a report for a gap."""
 
     DELIVERED = auto()
+    CLIPPED = auto()
     UNFINISHED = auto()
     FAILED = auto()
-    NOT_TO_BE_HAD = auto()
+    REJECTED = auto()
+    QUOTA_USED_UP = auto()
 
 
 class Point(NamedTuple):
@@ -224,7 +204,7 @@ class Tap:
 
     frequency: Frequency
     points: Sequence[Point]
-    luck_of_reports: Iterator[Report]
+    outcomes: Iterator[Outcome]
     window_days: int
     stored: str = "{}"
     mark: str = "first query"
@@ -244,7 +224,7 @@ class Tap:
         self._load()
         self._refuses, self.questions = luck is Luck.TOKEN_REFUSED, 0
         step = self._ask(now, clock)
-        if is_off(clock, now) and isinstance(step, AskCache):
+        if is_off(clock, now) and step != next_step(self._known(), self.frequency, now):
             step = self._ask(now, now)
         if luck is Luck.KILLED_BEFORE_STATE:
             return False
@@ -252,16 +232,17 @@ class Tap:
         self.bookmark = after_reply(self.bookmark, step, token, now)
         self._save()
         if self.promised_from is None:
-            # The first run asks for the whole cache, as far as its own clock knows.
-            self.promised_from = max(now, clock) - self.frequency.cache
-        self._fill_holes(now)
+            # The first run asks for the whole cache, as far as its own clock knows, but for the
+            # quarter of an hour by which that may be wrong.
+            self.promised_from = max(now, clock) - self.frequency.cache + 15 * MINUTE
+        self._fill_gaps(now)
         return True
 
     def _load(self) -> None:
         bookmark = RecentBookmark.from_state(json.loads(self.stored))
         self._same_query = bookmark.fingerprint in {None, self.mark}
         if not self._same_query:
-            bookmark = replace(bookmark, token=None, building=[])
+            bookmark = replace(bookmark, token=None, ledger=ReportLedger())
         self.bookmark = replace(bookmark, fingerprint=self.mark)
 
     def _save(self) -> None:
@@ -273,7 +254,8 @@ class Tap:
             self.questions += 1
             issued = datetime.fromisoformat(step.token)
             if not self._refuses and now - issued <= timedelta(hours=24):
-                self._take(lambda point: issued < point.arrival <= now)
+                held_since = now - self.frequency.cache
+                self._take(lambda p: issued < p.arrival <= now and held_since <= p.time)
                 return step
             self._refuses = True
             step = ask_cache(self._known(), self.frequency, clock)
@@ -291,38 +273,46 @@ class Tap:
             refused=self._refuses,
         )
 
-    def _fill_holes(self, now: datetime) -> None:
-        for report, window in list(self.bookmark.building):
-            self._receive(report, window, now)
-        building = [window for _, window in self.bookmark.building]
-        for number, window in enumerate(
-            windows_of(self.bookmark.holes, building, self.window_days)
-        ):
-            luck = next(self.luck_of_reports)
-            if luck is Report.NOT_TO_BE_HAD:
+    def _fill_gaps(self, now: datetime) -> None:
+        for report in self.bookmark.ledger.pending:
+            self._receive(report, now, next(self.outcomes))
+        ledger = self.bookmark.ledger
+        due = find_due_gaps(
+            self.bookmark.gaps, ledger.pending_windows, ledger.failing, self.window_days, now
+        )
+        for number, window in enumerate([*due.incremental, *due.retries]):
+            outcome = next(self.outcomes)
+            if outcome is Outcome.QUOTA_USED_UP:
                 return
-            self.bookmark.building.append((f"{now}-{number}", window))
-            self._save()
-            self._receive(f"{now}-{number}", window, now, luck)
+            if outcome is Outcome.REJECTED:
+                self._keep(self.bookmark.ledger.reject(window, now.date()))
+                continue
+            report = Report(f"{now:%s}-{number}", window, now)
+            self._keep(self.bookmark.ledger.accept(report, None, now))
+            self._receive(report, now, outcome)
 
-    def _receive(
-        self, report: str, window: Window, now: datetime, luck: Report | None = None
-    ) -> None:
-        luck = luck or next(self.luck_of_reports)
-        if luck is Report.UNFINISHED:
-            return
-        self.bookmark.building.remove((report, window))
-        if luck is Report.DELIVERED:
-            self._take(lambda point: point.time in window and point.arrival <= now)
-            holes = self.bookmark.holes
-            self.bookmark.holes = [left for hole in holes for left in without(hole, [window])]
+    def _receive(self, report: Report, now: datetime, outcome: Outcome) -> None:
+        window, ledger = report.window, self.bookmark.ledger
+        if outcome is Outcome.FAILED:
+            self._keep(ledger.fail(report, now.date()))
+        elif outcome in {Outcome.DELIVERED, Outcome.CLIPPED}:
+            half = (window.end - window.start) / 2
+            served = (
+                window if outcome is Outcome.DELIVERED else Window(window.start + half, window.end)
+            )
+            self._take(lambda point: point.time in served and point.arrival <= now)
+            self.bookmark = self.bookmark.complete(report, served)
+            self._save()
+
+    def _keep(self, ledger: ReportLedger) -> None:
+        self.bookmark = self.bookmark.with_ledger(ledger)
         self._save()
 
     def _take(self, comes: Callable[[Point], bool]) -> None:
         self.has.update(filter(comes, self.points))
 
     def missing(self, now: datetime) -> list[Point]:
-        """What should be there by now, is not, and is not written down as a hole either."""
+        """What should be there by now, is not, and is not written down as a gap either."""
         assert self.promised_from
         return [
             point
@@ -330,12 +320,13 @@ class Tap:
             if self.promised_from <= point.time
             and point.arrival <= now
             and point not in self.has
-            and not any(point.time in hole for hole in self.bookmark.holes)
+            and not any(point.time in gap for gap in self.bookmark.gaps)
         ]
 
 
 FIRST = at("2026-03-01T07:13")
-CALM_RUNS = 30
+CALM_RUNS, CALM_PAUSE = 10, 23 * HOUR
+"""Longer than any window that has failed waits."""
 SPACING = {"minute": 41 * MINUTE, "hour": HOUR, "day": DAY}
 
 
@@ -348,10 +339,10 @@ def all_points(frequency: Frequency, end: datetime) -> list[Point]:
     return [Point(time, time + period + lateness[turn * 5 % 8]) for turn, time in enumerate(times)]
 
 
-def lucky_in_the_end(beginning: Sequence[Report]) -> Iterator[Report]:
+def lucky_in_the_end(beginning: Sequence[Outcome]) -> Iterator[Outcome]:
     yield from beginning
     while True:
-        yield Report.DELIVERED
+        yield Outcome.DELIVERED
 
 
 class Turn(NamedTuple):
@@ -370,25 +361,26 @@ clock_errors = st.sampled_from(
 )
 lucks = st.sampled_from([Luck.GOOD] * 4 + [*Luck])
 turns = st.lists(st.builds(Turn, any_pause, clock_errors, lucks), min_size=1, max_size=14)
-report_lucks = st.lists(st.sampled_from([*Report, Report.DELIVERED]), max_size=20)
+some_outcomes = st.lists(st.sampled_from([*Outcome, Outcome.DELIVERED]), max_size=20)
 
 
 @settings(max_examples=250)
-@given(st.sampled_from([*FREQUENCIES.values()]), st.integers(1, 31), turns, report_lucks)
-def test_no_hole_is_ever_left_that_is_not_written_down(
-    frequency: Frequency, window_days: int, turns: list[Turn], reports: list[Report]
+@given(st.sampled_from([*FREQUENCIES.values()]), st.integers(1, 31), turns, some_outcomes)
+def test_no_gap_is_ever_left_that_is_not_written_down(
+    frequency: Frequency, window_days: int, turns: list[Turn], outcomes: list[Outcome]
 ) -> None:
-    end = FIRST + sum((turn.pause for turn in turns), timedelta()) + CALM_RUNS * HOUR
-    tap = Tap(frequency, all_points(frequency, end), lucky_in_the_end(reports), window_days)
+    end = FIRST + sum((turn.pause for turn in turns), timedelta()) + CALM_RUNS * CALM_PAUSE
+    tap = Tap(frequency, all_points(frequency, end), lucky_in_the_end(outcomes), window_days)
     now = FIRST
     for pause, clock_error, luck in turns:
         now += pause
         if tap.run(now, now + clock_error, luck):
             assert tap.missing(now) == []
         assert tap.questions <= 3
+    tap.outcomes = lucky_in_the_end([])
     for _ in range(CALM_RUNS):
-        now += HOUR
+        now += CALM_PAUSE
         tap.run(now, now, Luck.GOOD)
-    assert not tap.bookmark.holes
-    assert not tap.bookmark.building
+    assert not tap.bookmark.gaps
+    assert not tap.bookmark.ledger.pending
     assert tap.missing(now) == []
