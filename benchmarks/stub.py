@@ -164,7 +164,7 @@ def serving(
             assert server.stdout  # it was asked for
             yield server.stdout.readline().strip()
         finally:
-            server.terminate()
+            server.kill()
 
 
 def most_in_flight(url: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
@@ -12,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 from hypothesis import settings
 
+from tap_clarity.command import SIGNALS
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.tap import TapClarity
 from tests.commanding import Answer, Json
@@ -38,6 +40,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("thorough" if config.getoption("thorough") else "tap-clarity")
+
+
+SIGNAL_HANDLERS = {signum: signal.getsignal(signum) for signum in SIGNALS}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Restore the handlers that a tap in this process has replaced.
+
+    Child processes inherit a signal that is ignored: a server that ignores SIGTERM never ends.
+    """
+    for signum, handler in SIGNAL_HANDLERS.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture
