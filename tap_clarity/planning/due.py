@@ -155,7 +155,7 @@ def _incremental_ranges(scope: Scope, progress: Progress, now: datetime) -> list
     new = Window(known[-1].end, min(slot.until, limit))
     if limit - new.start > MAX_JOINED_LAG:
         # A report whose range is clipped at its end would bring the lookback alone each time.
-        return [*slot.reread, new]
+        return [*(part for each in slot.reread for part in without(each, [new])), new]
     return merged([*slot.reread, new])
 
 

@@ -141,6 +141,13 @@ def test_the_lookback_is_requested_apart_from_new_data_of_more_than_four_days(
     assert due(f"2026-01-01 to {bookmark}")[0] == spans(*recent)
 
 
+def test_a_lookback_after_a_clipped_report_is_part_of_the_new_data_not_requested_twice() -> None:
+    """The lookback of the last slot lay in a pending report, which then ended before it."""
+    slot = Slot(YESTERDAY, YESTERDAY, tuple(spans("2026-03-07 to 2026-03-09")))
+    recent, _ = due("2026-01-01 to 2026-03-05", slot=slot)
+    assert recent == spans("2026-03-02 to 2026-03-05", "2026-03-05 to 2026-03-10T09:00")
+
+
 def test_in_the_same_slot_nothing_new_is_requested() -> None:
     assert due("2026-01-01 to 2026-03-10T02:00", slot=PRESENT) == ([], [])
 
