@@ -16,7 +16,7 @@ from benchmarks.report import Table, ratios, spread
 from benchmarks.session import output_of
 from benchmarks.stub import serving
 from benchmarks.tap import MEASUREMENTS, over, tap_command, vanilla_command
-from tests.postgres import PROGRAMS, Postgres, postgres
+from tests.support.postgres_server import PROGRAMS, Postgres, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

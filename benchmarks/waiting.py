@@ -14,8 +14,8 @@ from benchmarks.measure import check
 from benchmarks.report import Promise, Table, ratios, spread
 from benchmarks.tap import MEASUREMENTS
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.sandbox.reports import ReportDesk
-from tests.tapping import run_tap
+from tap_clarity.sandbox.api.reports import ReportDesk
+from tests.support.tap_process import run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

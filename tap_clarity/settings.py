@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_clarity.frequencies import FREQUENCIES, Frequency
-from tap_clarity.instants import parse_instant
+from tap_clarity.core.frequencies import FREQUENCIES, Frequency
+from tap_clarity.core.timestamps import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,9 +19,8 @@ from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib.encoding.simple import StateMessage
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_clarity import config_errors
-from tap_clarity.clock import Clock, SystemClock
-from tap_clarity.command import (
+from tap_clarity.cli import validation as config_errors
+from tap_clarity.cli.command import (
     FROM_ENVIRONMENT,
     SIGNALS,
     LoudCommand,
@@ -30,10 +29,13 @@ from tap_clarity.command import (
     read_config,
     read_state,
 )
+from tap_clarity.cli.plan import RunPlan, format_plan
+from tap_clarity.core.clock import Clock, SystemClock
+from tap_clarity.output.line_writer import LineWriter, Stopped
 from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
 from tap_clarity.planning.due import Due
-from tap_clarity.preview import RunPlan, format_plan
 from tap_clarity.settings import SCHEMA, Settings
+from tap_clarity.streams.context import Run
 from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
 from tap_clarity.streams.devices import (
     AccessoryModules,
@@ -51,8 +53,6 @@ from tap_clarity.streams.reports import (
     ReferenceSiteMeasurements,
     selected_reports,
 )
-from tap_clarity.streams.run import Run
-from tap_clarity.writer import LineWriter, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,16 +23,18 @@ _QUICK = {
 }
 _PYTEST = ["pytest", "--numprocesses=2", "--dist=worksteal"]
 _BROAD = [
-    "tests/sandbox/test_world.py",
-    "tests/transform",
-    "tests/warehouses",
+    "tests/unit/sandbox/test_world.py",
     *(
-        f"tests/test_{name}.py"
-        for name in (
-            *("airflow", "benchmarks", "crash_sweep", "faults", "fortnight", "fuzz_replies"),
-            *("fuzz_settings", "fuzz_times", "hostile", "hub", "measurements", "meltano"),
-            *("migrating", "outages", "postgres", "quirks", "scale", "schedule", "secrets"),
-            "singer_check",
+        f"tests/integration/{path}"
+        for path in (
+            *("airflow", "dbt", "warehouses", "meltano/test_hub.py", "meltano/test_meltano_run.py"),
+            *("meltano/test_postgres.py", "meltano/test_scheduling.py", "faults/test_faults.py"),
+            *("faults/test_discrepancies.py", "faults/test_fuzz_responses.py"),
+            *("recovery/test_crash_sweep.py", "recovery/test_outages.py"),
+            *("recovery/test_two_weeks.py", "cli/test_fuzz_settings.py", "cli/test_fuzz_times.py"),
+            *("security", "output/test_measurement_streams.py", "project/test_benchmarks.py"),
+            *("project/test_migration_guide.py", "streams/test_scale.py"),
+            "streams/test_singer_check.py",
         )
     ),
 ]

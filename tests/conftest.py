@@ -13,17 +13,17 @@ from unittest.mock import Mock
 import pytest
 from hypothesis import settings
 
-from tap_clarity.command import SIGNALS
+from tap_clarity.cli.command import SIGNALS
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.tap import TapClarity
-from tests.commanding import Answer, Json
-from tests.healing import Story
+from tests.support.cli_runner import Answer, Json
+from tests.support.constants import NOW
+from tests.support.recovery_harness import Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOW = "2026-03-10T09:20:00Z"
 
 # A busy machine is no failure; and what was found must be found again elsewhere.
 settings.register_profile("tap-clarity", deadline=None, print_blob=True)

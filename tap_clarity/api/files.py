@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from tap_clarity.api.bodies import prove_whole
 from tap_clarity.api.errors import FileError, TransientError, UnavailableError
+from tap_clarity.api.response_body import prove_whole
 
 if TYPE_CHECKING:
-    from tap_clarity.api.connection import Connection, Reply
+    from tap_clarity.api.transport import Connection, Reply
 
 
 def fetch_file(connection: Connection, url: str) -> BinaryIO:

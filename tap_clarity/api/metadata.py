@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from tap_clarity.api.bodies import read_json
-from tap_clarity.api.connection import Call
 from tap_clarity.api.errors import ClarityError, MalformedReplyError, TransientError, one_line
 from tap_clarity.api.pagination import NextPage, next_page
-from tap_clarity.texts import is_id
+from tap_clarity.api.response_body import read_json
+from tap_clarity.api.transport import Call
+from tap_clarity.core.validators import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_clarity.api.connection import Connection, Reply
+    from tap_clarity.api.transport import Connection, Reply
 
 LONG_AGO = "2014-01-01T00:00:00.000Z"
 """Before the first node was made."""

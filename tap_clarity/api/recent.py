@@ -7,16 +7,16 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 
-from tap_clarity.api.bodies import prove_whole
-from tap_clarity.api.connection import WHOLE, Call
 from tap_clarity.api.errors import TransientError
-from tap_clarity.instants import format_instant
+from tap_clarity.api.response_body import prove_whole
+from tap_clarity.api.transport import WHOLE, Call
+from tap_clarity.core.timestamps import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from tap_clarity.api.connection import Connection, Reply
+    from tap_clarity.api.transport import Connection, Reply
 
 T = TypeVar("T")
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.api.report_requests import Lane
     from tap_clarity.api.reports import ReportEndpoints, ReportRecord
-    from tap_clarity.clock import Clock
+    from tap_clarity.core.clock import Clock
 
 T = TypeVar("T")
 

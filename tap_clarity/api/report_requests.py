@@ -12,7 +12,7 @@ from tap_clarity.api.errors import (
     QuotaUsedUpError,
     RequestRefusedError,
 )
-from tap_clarity.instants import Window
+from tap_clarity.core.timestamps import Window
 from tap_clarity.planning.reports import Report
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tap_clarity.api.reports import ReportEndpoints
-    from tap_clarity.clock import Clock
-    from tap_clarity.frequencies import Frequency
+    from tap_clarity.core.clock import Clock
+    from tap_clarity.core.frequencies import Frequency
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from tap_clarity.planning.reports import MAX_PENDING_TIME
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
 
 MAX_POLL_INTERVAL = 60.0
 POLL_INTERVAL_GROWTH = 1.5

@@ -7,8 +7,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from tap_clarity.api.bodies import read_json
-from tap_clarity.api.connection import Call
 from tap_clarity.api.errors import (
     AccessRefusedError,
     BlankFileError,
@@ -23,15 +21,17 @@ from tap_clarity.api.errors import (
     one_line,
 )
 from tap_clarity.api.files import fetch_file
-from tap_clarity.instants import Window, format_instant, parse_instant
+from tap_clarity.api.response_body import read_json
+from tap_clarity.api.transport import Call
+from tap_clarity.core.timestamps import Window, format_instant, parse_instant
+from tap_clarity.core.validators import is_id
 from tap_clarity.planning.reports import Echo, Report, ReportStatus, status_of
-from tap_clarity.texts import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from tap_clarity.api.connection import Connection, Reply
+    from tap_clarity.api.transport import Connection, Reply
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tap_clarity.sandbox.metrics import default_names
+from tap_clarity.sandbox.world.metrics import default_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from tap_clarity.sandbox.world import World
+    from tap_clarity.sandbox.world.world import World
 
 SCHEMA = "clarity"
 FREQUENCY: Final = "hour"

@@ -9,7 +9,7 @@ import logging
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
-from tap_clarity.instants import parse_instant
+from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.measurements.column_labels import fold, group_columns, parse_column
 from tap_clarity.measurements.model import (
     GARBAGE,

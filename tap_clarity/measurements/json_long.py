@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from tap_clarity.instants import parse_instant
+from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.measurements.column_labels import canonical_metric
 from tap_clarity.measurements.csv_wide import read_flags
 from tap_clarity.measurements.json_names import AttributeNames, NameList

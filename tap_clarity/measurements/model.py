@@ -6,13 +6,13 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.texts import is_text
+from tap_clarity.core.validators import is_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_clarity.frequencies import Frequency
-    from tap_clarity.instants import Window
+    from tap_clarity.core.frequencies import Frequency
+    from tap_clarity.core.timestamps import Window
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EXACT_INTEGER = 2**53

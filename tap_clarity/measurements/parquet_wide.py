@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tap_clarity.instants import EPOCH
+from tap_clarity.core.timestamps import EPOCH
 from tap_clarity.measurements.csv_wide import Header, Table
 from tap_clarity.measurements.model import UnreadableError, read_text
 

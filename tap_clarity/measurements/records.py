@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.instants import format_instant
+from tap_clarity.core.timestamps import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,13 +9,13 @@ from datetime import timedelta
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import EPOCH
+from tap_clarity.core.timestamps import EPOCH
 from tap_clarity.measurements.model import UnreadableError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
 
 MAX_REMEMBERED_BYTES = 1 << 23
 """About; enough for a million rows."""

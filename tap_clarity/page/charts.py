@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import plotly.graph_objects as go
 
-from tap_clarity.page import words
+from tap_clarity.page import formatting as words
 from tap_clarity.page.completeness import Cell, by_day, days_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tap_clarity.page.completeness import Coverage, Span
-    from tap_clarity.page.questions import Mean, Spread
+    from tap_clarity.page.queries import Mean, Spread
 
 Json = dict[str, Any]
 LEVELS: Final = ("complete", "three quarters or more", "half or more", "less than half", "nothing")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import parse_instant
+from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.page.errors import PageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _made_from(file: Path, page: Path, now: datetime) -> str:
     if page.exists() and page.samefile(file):
         raise PageError(f"{page} is the database: give the page another name.")
     try:
-        from tap_clarity.page.reading import read  # noqa: PLC0415 - the extra may not be there
+        from tap_clarity.page.build import read  # noqa: PLC0415 - the extra may not be there
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED:
             raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tap_clarity.page.questions import Spell
+    from tap_clarity.page.queries import Spell
 
 
 class Span(NamedTuple):

@@ -12,13 +12,14 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tap_clarity.page import charts, words
+from tap_clarity.page import charts
+from tap_clarity.page import formatting as words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from tap_clarity.page.section import Section
+    from tap_clarity.page.view import Section
 
 # What ends a script, or begins another, does not stand in one.
 _HARMLESS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_clarity.page import words
+from tap_clarity.page import formatting as words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.measurements.dictionary import Metric
     from tap_clarity.page.completeness import Coverage
-    from tap_clarity.page.questions import Answers, Latest, Listed
+    from tap_clarity.page.queries import Answers, Latest, Listed
 
 SENSED = "as sensed"
 INVALID = "invalid"

@@ -25,7 +25,7 @@ from tap_clarity.planning.windows import merged, without
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
     from tap_clarity.planning.reports import Report
     from tap_clarity.planning.state_values import State
 

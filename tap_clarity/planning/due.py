@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from tap_clarity.instants import DAY, Window, floor
+from tap_clarity.core.timestamps import DAY, Window, floor
 from tap_clarity.planning.retries import retries_due
 from tap_clarity.planning.windows import cut, days_long, merged, newest, without
 

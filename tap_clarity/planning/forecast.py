@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.instants import DAY, floor
+from tap_clarity.core.timestamps import DAY, floor
 from tap_clarity.planning.due import Due, Progress, Scope, allocate_quota, current_slot, find_due
 
 if TYPE_CHECKING:

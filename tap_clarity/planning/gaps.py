@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import DAY, Window, floor
+from tap_clarity.core.timestamps import DAY, Window, floor
 from tap_clarity.planning.due import Due
 from tap_clarity.planning.windows import cut, days_long, merged, without
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.instants import DAY, EPOCH, floor
+from tap_clarity.core.timestamps import DAY, EPOCH, floor
 
 if TYPE_CHECKING:
     from datetime import date, datetime

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.instants import EPOCH, Window, floor
+from tap_clarity.core.timestamps import EPOCH, Window, floor
 from tap_clarity.planning.windows import merged
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_clarity.frequencies import Frequency
+    from tap_clarity.core.frequencies import Frequency
     from tap_clarity.planning.bookmarks import RecentBookmark
 
 TOKEN_LIFE = timedelta(hours=24)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from tap_clarity.core.validators import is_id
 from tap_clarity.planning.quota import DailyUsage
 from tap_clarity.planning.reports import Report
 from tap_clarity.planning.retries import FailingWindow, add_failure, remove_covered
@@ -23,13 +24,12 @@ from tap_clarity.planning.state_values import (
     window_pair,
 )
 from tap_clarity.planning.windows import overlaps
-from tap_clarity.texts import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
     from tap_clarity.planning.state_values import State
 
 COUNTS = 2

@@ -6,12 +6,12 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.instants import EPOCH, Window
+from tap_clarity.core.timestamps import EPOCH, Window
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_clarity.frequencies import Frequency
+    from tap_clarity.core.frequencies import Frequency
 
 MAX_PENDING_TIME = timedelta(hours=6)
 """How long Clarity may build a report. Reports were seen to take minutes."""

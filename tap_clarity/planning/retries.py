@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.instants import Window
+from tap_clarity.core.timestamps import Window
 from tap_clarity.planning.windows import overlaps, without
 
 if TYPE_CHECKING:

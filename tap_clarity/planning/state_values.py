@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_clarity.instants import DAY, Window, floor, parse_instant
+from tap_clarity.core.timestamps import DAY, Window, floor, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import DAY, Window, floor
+from tap_clarity.core.timestamps import DAY, Window, floor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,13 +10,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from tap_clarity.sandbox import instants
-from tap_clarity.sandbox.faults import KINDS, UNKNOWN_KINDS, Fault, parse
-from tap_clarity.sandbox.parameters import MEANINGS, Parameters
-from tap_clarity.sandbox.quirks import LABELS, Quirk
-from tap_clarity.sandbox.recent import FORMATS
+from tap_clarity.sandbox.api.recent import FORMATS
+from tap_clarity.sandbox.behavior.parameters import MEANINGS, Parameters
+from tap_clarity.sandbox.behavior.quirks import LABELS, Quirk
+from tap_clarity.sandbox.behavior.unknowns import Unknown
+from tap_clarity.sandbox.core import timestamps as instants
 from tap_clarity.sandbox.sandbox import Sandbox
-from tap_clarity.sandbox.unknowns import Unknown
+from tap_clarity.sandbox.testing.faults import KINDS, UNKNOWN_KINDS, Fault, parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

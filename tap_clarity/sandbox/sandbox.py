@@ -8,25 +8,25 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-from tap_clarity.sandbox.api import Api
-from tap_clarity.sandbox.clock import Clock
-from tap_clarity.sandbox.control import Control
-from tap_clarity.sandbox.faults import Faults
-from tap_clarity.sandbox.gate import Gate
-from tap_clarity.sandbox.instants import SECOND, instant
-from tap_clarity.sandbox.quirks import Switches
-from tap_clarity.sandbox.recent import Recent
-from tap_clarity.sandbox.reports import ReportDesk, ReportTerms
-from tap_clarity.sandbox.request_log import RequestLog
-from tap_clarity.sandbox.server import Server
-from tap_clarity.sandbox.world import World, anchor_for
+from tap_clarity.sandbox.api.recent import Recent
+from tap_clarity.sandbox.api.reports import ReportDesk, ReportTerms
+from tap_clarity.sandbox.api.routes import Api
+from tap_clarity.sandbox.behavior.quirks import Switches
+from tap_clarity.sandbox.core.clock import Clock
+from tap_clarity.sandbox.core.timestamps import SECOND, instant
+from tap_clarity.sandbox.http.middleware import Gate
+from tap_clarity.sandbox.http.server import Server
+from tap_clarity.sandbox.testing.admin_api import Control
+from tap_clarity.sandbox.testing.faults import Faults
+from tap_clarity.sandbox.testing.request_log import RequestLog
+from tap_clarity.sandbox.world.world import World, anchor_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-    from tap_clarity.sandbox.files import Gzip
-    from tap_clarity.sandbox.recent import Format
+    from tap_clarity.sandbox.api.recent import Format
+    from tap_clarity.sandbox.api.report_files import Gzip
 
 
 @dataclass(kw_only=True, eq=False)

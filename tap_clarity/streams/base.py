@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.streams.run import Run
+    from tap_clarity.streams.context import Run
 
 Record = dict[str, Any]
 

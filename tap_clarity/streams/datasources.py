@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 
 from tap_clarity.api.metadata import Listing, get_details
-from tap_clarity.instants import parse_instant
+from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.measurements.schema import ORG, TEXTS, key
-from tap_clarity.streams.resources import (
+from tap_clarity.streams.object_streams import (
     ADDITIONAL_FIELDS,
     ResourceStream,
     SubresourceStream,

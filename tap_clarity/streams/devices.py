@@ -8,7 +8,7 @@ from singer_sdk import typing as th
 
 from tap_clarity.api.metadata import Listing, get_status, list_alarms
 from tap_clarity.measurements.schema import ORG, key
-from tap_clarity.streams.resources import (
+from tap_clarity.streams.object_streams import (
     ADDITIONAL_FIELDS,
     ResourceStream,
     SubresourceStream,

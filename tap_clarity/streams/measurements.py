@@ -10,23 +10,23 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_clarity.api.bodies import unzipped
 from tap_clarity.api.errors import BlankFileError
-from tap_clarity.batches import BatchFiles
+from tap_clarity.api.response_body import unzipped
 from tap_clarity.measurements.csv_wide import Table
-from tap_clarity.measurements.decode import read_measurements
-from tap_clarity.measurements.lines import (
+from tap_clarity.measurements.fast.record_writer import (
     Envelope,
     Lines,
     lines_slowly,
     record_lines,
     record_message,
 )
+from tap_clarity.measurements.format_detection import read_measurements
 from tap_clarity.measurements.model import Expected
 from tap_clarity.measurements.records import LongLayout, WideLayout
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
+from tap_clarity.output.batch import BatchFiles
+from tap_clarity.output.line_writer import LineWriter, RecordLines
 from tap_clarity.streams.base import ClarityStream, Record
-from tap_clarity.writer import LineWriter, RecordLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.singerlib import Catalog
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
     from tap_clarity.measurements.records import Layout
     from tap_clarity.planning.state_values import State
     from tap_clarity.settings import Settings
-    from tap_clarity.streams.run import Run
+    from tap_clarity.streams.context import Run
 
 Piece = Record | Lines
 """Records, one by one or written out already."""

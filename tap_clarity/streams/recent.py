@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
     from tap_clarity.planning.reports import Report
     from tap_clarity.streams.base import Record
     from tap_clarity.streams.measurements import Piece

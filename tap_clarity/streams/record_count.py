@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import format_instant
-from tap_clarity.measurements.lines import Lines
+from tap_clarity.core.timestamps import format_instant
+from tap_clarity.measurements.fast.record_writer import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from singer_sdk import Tap
 
-    from tap_clarity.instants import Window
+    from tap_clarity.core.timestamps import Window
     from tap_clarity.planning.report_ledger import ReportLedger
     from tap_clarity.planning.retries import FailingWindow
     from tap_clarity.planning.state_values import State
     from tap_clarity.streams.base import Record
-    from tap_clarity.streams.run import Run
+    from tap_clarity.streams.context import Run
 
 
 class ReportingBookmark(Protocol):

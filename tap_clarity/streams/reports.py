@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tap_clarity.instants import DAY, Window, floor, format_instant
+from tap_clarity.core.timestamps import DAY, Window, floor, format_instant
 from tap_clarity.planning.bookmarks import ReportBookmark, fingerprint
 from tap_clarity.planning.due import Due, Scope, current_slot
 from tap_clarity.planning.forecast import StreamPlan

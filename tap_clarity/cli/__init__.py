@@ -1,0 +1,1 @@
+"""The command line: options, validation of the configuration, and `--plan`."""

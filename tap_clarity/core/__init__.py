@@ -1,0 +1,1 @@
+"""Clock, timestamps, frequencies and validators, which all packages use."""

@@ -1,0 +1,1 @@
+"""How records leave the tap: messages on standard output, or batch files."""

@@ -1,0 +1,1 @@
+"""Behaviors of the API that the emulator switches on: discrepancies and unknowns."""

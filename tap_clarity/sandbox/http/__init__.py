@@ -1,0 +1,1 @@
+"""HTTP on loopback: server, middleware, requests and responses."""

@@ -1,0 +1,1 @@
+"""What tests control: faults, corruption, request log and the admin API."""

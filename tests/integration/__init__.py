@@ -1,0 +1,1 @@
+"""Tests by behavior: the tap runs against the emulator."""

@@ -1,0 +1,149 @@
+"""Whatever Clarity's pages, examples and answers disagree on, the tap holds the truth."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_clarity.sandbox import Sandbox
+from tap_clarity.sandbox.behavior.quirks import ALL, Quirk
+from tests.integration.output.test_measurement_streams import CACHE
+from tests.support.constants import NOW
+from tests.support.discrepancies import DOES, OF_JSON
+from tests.support.report_harness import run_inside
+from tests.support.tap_process import calls, expected_records, run_tap, upsert
+
+if TYPE_CHECKING:
+    from tests.integration.output.test_measurement_streams import Frequency
+    from tests.support.tap_process import Json, Key, Record
+
+METADATA = {
+    "datasources": ("datasource_id",),
+    "datasource_details": ("datasource_id",),
+    "subscriptions": ("subscription_id",),
+    "nodes": ("node_id",),
+    "node_status_summaries": ("node_id",),
+    "node_statuses": ("node_id",),
+    "node_alarms": ("node_id", "alarm_type", "started_at"),
+    "accessory_modules": ("module_id",),
+}
+MEASUREMENTS = (
+    "recent_measurements",
+    "datasource_measurements",
+    "node_measurements",
+    "reference_site_measurements",
+)
+START = datetime.fromisoformat("2026-03-09T00:00Z")
+END = datetime.fromisoformat("2026-03-10T09:00Z")
+
+
+@pytest.mark.parametrize("quirk", ["", *(quirk.label for quirk in Quirk), ALL])
+def test_all_streams_are_the_truth(quirk: str) -> None:
+    quirks = {quirk} - {""}
+    with Sandbox(seed=3, datasources=7, now=NOW, frozen=True, quirks=quirks) as sandbox:
+        begin = sandbox.clock.now()
+        run = run_tap(
+            sandbox,
+            streams=[*METADATA, *MEASUREMENTS],
+            start_date=START.isoformat(),
+            metric_select="all",
+            qc_flags=True,
+        ).check()
+        for stream, keys in METADATA.items():
+            expected = sandbox.world.resource(stream, begin)
+            assert by_key(run.records(stream), keys) == by_key(expected, keys), stream
+        for stream, records in true_measurements(sandbox, begin).items():
+            assert run.upserted(stream) == records, stream
+
+
+@pytest.mark.parametrize(
+    ("quirk", "frequency"),
+    [
+        *((quirk.label, "hour") for quirk in OF_JSON),
+        *((quirk, frequency) for quirk in ("", ALL) for frequency in CACHE),
+    ],
+)
+def test_recent_measurements_are_the_truth_if_clarity_answers_json(
+    quirk: str, frequency: Frequency
+) -> None:
+    """The tap asks for CSV, but reads what comes; some disagreements are about JSON only."""
+    quirks = {quirk} - {""}
+    with Sandbox(
+        seed=3, datasources=2, now=NOW, frozen=True, quirks=quirks, recent_format="json-long"
+    ) as sandbox:
+        start = sandbox.clock.now() - CACHE[frequency]
+        loaded: dict[Key, Record] = {}
+        true: dict[Key, Record] = {}
+        state: Json = None
+        for seconds in (0, 7200, 0):  # the last answer is empty
+            sandbox.clock.advance(seconds)
+            run = run_inside(
+                sandbox,
+                streams=["recent_measurements"],
+                state=state,
+                output_frequency=frequency,
+                qc_flags=True,
+            )
+            assert (run.status, run.complaints) == (0, []), run.errors
+            upsert(loaded, run, "recent_measurements")
+            state = run.state
+            now = sandbox.clock.now()
+            # What has been told before is not told again if it is recalibrated.
+            told = sandbox.world.truth(frequency, start, now, now)
+            true = expected_records(told, qc_flags=True) | true
+    assert not run.records("recent_measurements")
+    names_sources = quirk in {ALL, Quirk.SWAPPED_COLUMNS.label} and frequency != "minute"
+    nameless = {} if names_sources else {"source_id": None, "source_type": None}
+    assert loaded == {key: record | nameless for key, record in true.items()}
+
+
+@pytest.mark.parametrize("quirk", [Quirk.FILE_FORMAT_KEY.label, ALL])
+def test_reports_are_the_truth_if_parquet_comes_under_another_name(quirk: str) -> None:
+    with Sandbox(seed=3, datasources=2, now=NOW, frozen=True, quirks={quirk}) as sandbox:
+        run = run_inside(
+            sandbox,
+            streams=["datasource_measurements"],
+            start_date=START.isoformat(),
+            end_date=END.isoformat(),
+            report_file_format="parquet",
+        )
+        assert (run.status, run.complaints) == (0, []), run.errors
+        (file,) = {each["path"] for each in calls(sandbox, "GET", "/files/")}
+        assert file.endswith(".csv.gz")
+        told = sandbox.world.truth("hour", START, END, sandbox.clock.now())
+        assert run.upserted("datasource_measurements") == expected_records(told)
+
+
+def test_the_page_says_of_each_disagreement_what_the_tap_does() -> None:
+    assert DOES.keys() == set(Quirk)
+    assert [quirk.number for quirk in Quirk] == list(range(1, 26))
+
+
+def by_key(records: Json, keys: tuple[str, ...]) -> dict[Key, Record]:
+    """Index records by their keys, without what the tap adds or leaves null."""
+    return {
+        tuple(record[key] for key in keys): {
+            name: value
+            for name, value in record.items()
+            if value is not None and name != "additional_fields"
+        }
+        for record in records
+    }
+
+
+def true_measurements(sandbox: Sandbox, begin: datetime) -> dict[str, dict[Key, Record]]:
+    world, now = sandbox.world, sandbox.clock.now()
+    cached = world.truth("hour", begin - timedelta(hours=48), begin, begin)
+    reported = world.truth("hour", START, END, now)
+    of_nodes = world.truth_of_sources("hour", START, END, now, world.node_ids(now))
+    of_sites = world.truth_of_sources("hour", START, END, now, world.reference_site_ids(now))
+    return {
+        "recent_measurements": expected_records(cached, qc_flags=True),
+        "datasource_measurements": expected_records(reported, qc_flags=True),
+        "node_measurements": expected_records(of_nodes, "node_id", qc_flags=True),
+        "reference_site_measurements": expected_records(
+            of_sites, "reference_site_id", qc_flags=True
+        ),
+    }

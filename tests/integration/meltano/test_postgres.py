@@ -1,0 +1,159 @@
+"""Real Meltano runs into a real PostgreSQL server, where each program is killed in turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import datetime, timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.meltano_project import (
+    CACHE,
+    FIRST_RUN,
+    REPORT,
+    REPORT_TAKES,
+    START,
+    Project,
+    check_same,
+    hourly,
+    made_once,
+    town,
+)
+from tests.support.postgres_server import needs_postgres, postgres
+from tests.support.tap_process import calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from tap_clarity.sandbox import Sandbox
+    from tests.support.postgres_server import Postgres
+    from tests.support.tap_process import Key, Record
+
+pytestmark = [
+    needs_postgres,
+    pytest.mark.skipif(not find_spec("meltano"), reason="Meltano is not there for this Python"),
+]
+
+PATIENCE = 120
+METRIC = "pm2_5ConcMass1HourMean"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with town() as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    loader = "target-postgres"
+
+    def make(root: Path) -> None:
+        Project.create(root, loader)
+
+    return Project(made_once(tmp_path_factory, worker_id, "postgres", make), loader)
+
+
+@pytest.fixture
+def project(installed: Project, server: Postgres, tmp_path: Path) -> Project:
+    return installed.copy(
+        tmp_path / "project",
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password="not asked for",  # noqa: S106
+        database=server.database,
+    )
+
+
+def stored(server: Postgres, stream: str) -> list[Record]:
+    """Read a stream's table, without the columns that the loader adds."""
+    return [
+        {name: _as_told(name, value) for name, value in row.items() if name[:5] != "_sdc_"}
+        for row in server.rows(f"SELECT * FROM clarity_sandbox.{stream}")  # noqa: S608
+    ]
+
+
+def _as_told(name: str, value: str | None) -> str | None:
+    if value is None or name not in {"time", "period_end"}:
+        return value
+    return f"{datetime.fromisoformat(value).isoformat(timespec='milliseconds')}Z"
+
+
+def test_the_tables_hold_the_truth_and_nothing_twice(
+    project: Project, server: Postgres, sandbox: Sandbox
+) -> None:
+    project.load(sandbox).check()
+    recent = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    check_same(stored(server, "recent_measurements"), recent.values())
+    report = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
+    check_same(stored(server, "datasource_measurements"), report.values())
+
+    sandbox.clock.advance(timedelta(hours=3))
+    now = sandbox.clock.now()
+    project.load(sandbox, "--full-refresh").check()
+    recent = hourly(sandbox, FIRST_RUN - CACHE, now, now) | recent
+    recent |= hourly(sandbox, now - CACHE, now, now)
+    check_same(stored(server, "recent_measurements"), recent.values())
+    report = hourly(sandbox, START, now, now + REPORT_TAKES)
+    check_same(stored(server, "datasource_measurements"), report.values())
+
+
+@pytest.mark.parametrize(
+    ("victim", "requests"),
+    [
+        # The loader has passed on the STATE with the report's id, so the report is taken up again.
+        ("launcher.py", 1),
+        # The loader keeps a STATE back until the records before it are stored.
+        ("target-postgres", 2),
+        ("meltano", 2),
+        ("server", 2),
+    ],
+)
+def test_a_killed_program_costs_at_most_the_report_being_built(
+    project: Project, server: Postgres, sandbox: Sandbox, victim: str, requests: int
+) -> None:
+    sandbox.faults.order("stall", path="/v2/report-request*", method="GET", times=None, seconds=1)
+    with project.begin(sandbox, metric_select=f"only {METRIC}") as run:
+        wait_for(lambda: [*calls(sandbox, "GET", REPORT)])
+        time.sleep(1)  # other programs pass the STATE on, by their own clocks
+        if victim == "server":
+            server.kill()
+        else:
+            (pid,) = [run.pid] if victim == "meltano" else project.pids(victim)
+            os.kill(pid, signal.SIGKILL)
+        assert run.wait() != 0
+    wait_for(lambda: not (project.pids("launcher.py") or project.pids("target-postgres")))
+    sandbox.faults.clear()
+    if victim == "server":
+        server.start()
+
+    # A killed Meltano leaves a mark that it would respect for some minutes.
+    project.load(sandbox, "--force", metric_select=f"only {METRIC}").check()
+    assert len([*calls(sandbox, "POST", REPORT)]) == requests
+    recent = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    check_same(stored(server, "recent_measurements"), only_metric(recent))
+    report = hourly(sandbox, START, FIRST_RUN, sandbox.clock.now())
+    check_same(stored(server, "datasource_measurements"), only_metric(report))
+
+
+def only_metric(records: Mapping[Key, Record]) -> list[Record]:
+    return [record for record in records.values() if record["metric"] == METRIC]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)

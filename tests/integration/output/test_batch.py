@@ -1,0 +1,289 @@
+"""With `batch_config`, files hold what RECORD messages would have said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+import pytest
+from pyarrow import parquet
+
+from tap_clarity.measurements.fast.record_writer import Lines
+from tap_clarity.output import batch as batches
+from tap_clarity.output.batch import MOST_RECORDS, BatchFiles
+from tap_clarity.output.line_writer import OutputLost
+from tests.support.constants import NOW
+from tests.support.tap_process import TapRun, catalog_of, run_tap, utc
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers._batch import SDKBatchMessage
+
+    from tap_clarity.sandbox import Sandbox
+
+MEASUREMENTS = ["recent_measurements", "datasource_measurements"]
+FORMATS = {"parquet": "parquet", "jsonl": "jsonl.gz"}
+HOUR = timedelta(hours=1)
+Record = dict[str, Any]
+
+
+def batch_config(root: Path, format_: str, **more: int) -> dict[str, Any]:
+    encoding = {"format": format_, "compression": "gzip" if format_ == "jsonl" else "none"}
+    return {"encoding": encoding, "storage": {"root": root.as_uri()}, **more}
+
+
+def files_of(run: TapRun, stream: str) -> list[list[Record]]:
+    """Read the files that a run announced, as a loader would."""
+    return [
+        read(path_of(url))
+        for message in run.messages
+        if message["type"] == "BATCH" and message["stream"] == stream
+        for url in message["manifest"]
+    ]
+
+
+def path_of(url: str) -> Path:
+    return Path(unquote(urlparse(url).path))
+
+
+def read(file: Path) -> list[Record]:
+    if file.suffix == ".parquet":
+        rows: list[Record] = parquet.read_table(file).to_pylist()
+        return rows
+    return [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+
+
+def without_nulls(value: Any) -> Any:  # noqa: ANN401
+    """In Parquet, what is not there is null, at every depth."""
+    if not isinstance(value, dict):
+        return value
+    return {name: without_nulls(each) for name, each in value.items() if each is not None}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_files_hold_the_records(
+    sandbox: Sandbox, tmp_path: Path, layout: str, format_: str
+) -> None:
+    streams = ["datasources", *MEASUREMENTS]
+    settings: dict[str, Any] = {
+        "start_date": "2026-03-07",
+        "report_window_days": 2,
+        "measurement_layout": layout,
+        "metric_select": "all",
+        "qc_flags": True,
+    }
+    said = run_tap(sandbox, streams=streams, **settings).check()
+    sandbox.clock.set(NOW)
+    settings["batch_config"] = batch_config(tmp_path, format_)
+    filed = run_tap(sandbox, streams=streams, **settings).check()
+    for stream in MEASUREMENTS:
+        found = [without_nulls(record) for file in files_of(filed, stream) for record in file]
+        assert found == [without_nulls(record) for record in said.records(stream)]
+        assert filed.records(stream) == []
+        assert filed.schemas(stream) == said.schemas(stream)
+        assert filed.metric("record_count", stream) == len(found) > 0
+    assert filed.upserted("datasources") == said.upserted("datasources") != {}
+    assert len(files_of(filed, "datasource_measurements")) == 2
+    assert filed.state["bookmarks"].keys() == said.state["bookmarks"].keys()
+    assert filed.messages[-1]["type"] == "STATE"
+
+
+def test_unknown_metrics_reach_the_wide_parquet(sandbox: Sandbox, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"measurement_layout": "wide"}
+    said = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
+    sandbox.clock.set(NOW)
+    settings["batch_config"] = batch_config(tmp_path, "parquet")
+    filed = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
+    stream = MEASUREMENTS[0]
+    found = [without_nulls(record) for file in files_of(filed, stream) for record in file]
+    assert found == [without_nulls(record) for record in said.records(stream)]
+    assert any("other_metrics" in record for record in found)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_deselected_property_is_in_no_file(
+    sandbox: Sandbox, tmp_path: Path, format_: str
+) -> None:
+    catalog = catalog_of(MEASUREMENTS[:1])
+    (stream,) = [s for s in catalog["streams"] if s["tap_stream_id"] == MEASUREMENTS[0]]
+    (raw,) = [m for m in stream["metadata"] if m["breadcrumb"] == ["properties", "raw"]]
+    raw["metadata"]["selected"] = False
+    path = tmp_path / "catalog.json"
+    path.write_text(json.dumps(catalog))
+    config = batch_config(tmp_path, format_)
+    run = run_tap(sandbox, f"--catalog={path}", batch_config=config).check()
+    (schema,) = run.schemas(MEASUREMENTS[0])
+    (file,) = files_of(run, MEASUREMENTS[0])
+    assert len(file) == run.metric("record_count", MEASUREMENTS[0]) > 0
+    assert {*file[0]} == {*schema["schema"]["properties"]}
+    assert "raw" not in file[0]
+    assert "value" in file[0]
+
+
+def test_a_file_holds_no_more_than_it_should(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = batch_config(tmp_path, "jsonl", batch_size=100)
+    run = run_tap(sandbox, streams=MEASUREMENTS[:1], batch_config=config).check()
+    *full, last = files_of(run, MEASUREMENTS[0])
+    assert {len(file) for file in full} == {100}
+    assert 0 < len(last) <= 100
+
+
+def test_a_state_follows_the_files_that_it_stands_for(sandbox: Sandbox, tmp_path: Path) -> None:
+    run = run_tap(
+        sandbox,
+        streams=MEASUREMENTS[1:],
+        start_date="2026-03-01",
+        report_window_days=3,
+        batch_config=batch_config(tmp_path, "jsonl"),
+    ).check()
+    seen: set[datetime] = set()
+    told: list[bool] = []
+    for message in run.messages:
+        if message["type"] == "BATCH":
+            (url,) = message["manifest"]
+            seen |= {datetime.fromisoformat(row["time"]) for row in read(path_of(url))}
+        elif message["type"] == "STATE":
+            covered = message["value"]["bookmarks"].get(MEASUREMENTS[1], {}).get("covered", [])
+            told += [hours(*window) <= seen for window in covered]
+    assert all(told)
+    assert len(told) > 3
+
+
+def hours(start: str, end: str) -> set[datetime]:
+    first, last = utc(start), utc(end)
+    return {first + timedelta(hours=hour) for hour in range(int((last - first) / HOUR))}
+
+
+def test_a_bad_row_costs_only_what_follows_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"start_date": "2026-03-07", "streams": MEASUREMENTS[1:]}
+    sandbox.faults.order("row-width", path="/files/*", times=None)
+    said = run_tap(sandbox, **settings)
+    sandbox.clock.set(NOW)
+    filed = run_tap(sandbox, **settings, batch_config=batch_config(tmp_path, "jsonl"))
+    (file,) = files_of(filed, MEASUREMENTS[1])
+    assert file == said.records(MEASUREMENTS[1]) != []
+    (complaint,) = filed.complaints
+    assert "cells where the header has" in complaint
+    assert filed.status == said.status == 1
+
+
+def test_storage_that_cannot_be_written_ends_the_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = batch_config(tmp_path / "file", "jsonl")
+    run = run_tap(sandbox, streams=MEASUREMENTS[:1], batch_config=config)
+    (complaint,) = run.complaints
+    assert complaint.startswith("a batch file could not be stored: ")
+    assert complaint.endswith("; check batch_config.storage")
+    assert run.status == 1
+    assert "bookmarks" not in run.state or "token" not in json.dumps(run.state)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (
+            {"batch_config": {"storage": {"root": "/tmp"}}},  # noqa: S108
+            "setting batch_config needs encoding.format: parquet or jsonl",
+        ),
+        (
+            {"batch_config": {"encoding": {"format": "jsonl"}}},
+            "setting batch_config needs storage.root: where to write, such as file:///tmp/batches",
+        ),
+        (
+            {"batch_config": batch_config(Path("/x"), "jsonl") | {"batch_size": 0}},
+            "setting batch_config: batch_size must be a whole number above 0",
+        ),
+        (
+            {"batch_config": batch_config(Path("/x"), "jsonl") | {"batch_sise": 1}},
+            "setting batch_config: batch_sise is unknown",
+        ),
+        (
+            {"batch_config": {"encoding": {"format": "jsonl"}, "storage": {"root": "x", "y": 1}}},
+            "setting batch_config: storage.y is unknown",
+        ),
+        (
+            {
+                "batch_config": {
+                    "encoding": {"format": "jsonl", "compression": "none"},
+                    "storage": {"root": "x"},
+                }
+            },
+            "setting batch_config: jsonl is always gzipped: set encoding.compression to gzip",
+        ),
+        (
+            {
+                "batch_config": batch_config(Path("/x"), "jsonl"),
+                "stream_maps": {"metrics": {"unit": "unit"}},
+            },
+            "setting stream_maps does not work with batch_config: leave out one of them",
+        ),
+        (
+            {
+                "batch_config": batch_config(Path("/x"), "jsonl"),
+                "flattening_enabled": True,
+                "flattening_max_depth": 1,
+            },
+            "setting flattening_enabled does not work with batch_config: leave out one of them",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(
+    sandbox: Sandbox, settings: dict[str, Any], complaint: str
+) -> None:
+    run = run_tap(sandbox, **settings)
+    assert run.complaints == [complaint]
+    assert run.status == 1
+    assert not list(sandbox.requests)
+
+
+def test_parquet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "find_spec", lambda _: None)
+    config = {"batch_config": batch_config(Path("/x"), "parquet")}
+    assert list(batches.batch_problems(config)) == [
+        "setting batch_config: parquet needs pip install 'tap-clarity[parquet]'"
+    ]
+
+
+def test_files_are_cut_at_the_contracts_size(tmp_path: Path) -> None:
+    announced: list[SDKBatchMessage] = []
+    files = BatchFiles(
+        batch_config(tmp_path, "jsonl", batch_size=10**9), "stream", {}, announced.append
+    )
+    numbers = range(2 * MOST_RECORDS + 5)
+    for start in range(0, len(numbers), 30_000):
+        some = numbers[start : start + 30_000]
+        files.add(Lines("".join(f'{{"n":{number}}}\n' for number in some), len(some)))
+    files.finish()
+    read_back = [read(path_of(message.manifest[0])) for message in announced]
+    assert [len(file) for file in read_back] == [MOST_RECORDS, MOST_RECORDS, 5]
+    assert [record["n"] for file in read_back for record in file] == [*numbers]
+
+
+def test_records_that_are_no_table_end_the_run_with_a_line(tmp_path: Path) -> None:
+    """An inner field that is now a number, now a text: none was ever seen."""
+    announced: list[SDKBatchMessage] = []
+    files = BatchFiles(batch_config(tmp_path, "parquet"), "stream", {}, announced.append)
+    files.add(Lines('{"other": {"raw": 1}}\n{"other": {"raw": "one"}}\n', 2))
+    with pytest.raises(OutputLost) as caught:
+        files.finish()
+    assert re.fullmatch(
+        r"records do not fit into Parquet: [^\n]+; set batch_config\.encoding\.format to jsonl",
+        str(caught.value),
+    )
+    assert announced == []
+
+
+def test_long_records_make_smaller_files(tmp_path: Path) -> None:
+    announced: list[SDKBatchMessage] = []
+    files = BatchFiles(batch_config(tmp_path, "jsonl"), "stream", {}, announced.append)
+    line = json.dumps({"text": "x" * (batches.MOST_BYTES // 10)}) + "\n"
+    for _ in range(25):
+        files.add(Lines(line, 1))
+    files.finish()
+    sizes = [len(read(path_of(message.manifest[0]))) for message in announced]
+    assert sizes == [10, 10, 5]

@@ -1,0 +1,94 @@
+"""docs/warehouses and the loaders of meltano.yml say what is so."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+import yaml
+
+from tap_clarity.sandbox import Sandbox
+from tests.support.constants import NOW
+from tests.support.meltano_project import MELTANO_YML
+from tests.support.warehouses.programs import installed_loader, loader
+from tests.support.warehouses.schemas import columns
+from tools import warehouse_volume as volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = sorted(volume.README.parent.glob("*.md"))
+LOADERS = {
+    "duckdb.md": "target-duckdb",
+    "postgresql.md": "target-postgres",
+    "snowflake.md": "target-snowflake",
+    "bigquery.md": "target-bigquery",
+}
+END = datetime(2026, 3, 9, tzinfo=UTC)
+
+
+def test_the_volume_is_up_to_date() -> None:
+    text = volume.README.read_text(encoding="utf-8")
+    assert volume.renewed(text) == text, "run: python -m tools.warehouse_volume"
+
+
+def test_the_volume_of_one_row_is_worked_out_by_hand() -> None:
+    assert "| hour | 21 | 100 | 1,512,000 | 72,000 |" in volume.volume_table()
+
+
+def test_the_numbers_of_columns_and_of_letters_are_as_told() -> None:
+    text = volume.README.read_text(encoding="utf-8")
+    minute, hour, day = (
+        len(columns("recent_measurements", "wide", frequency))
+        for frequency in ("minute", "hour", "day")
+    )
+    assert f"{minute} columns (minute), {hour} (hour) or {day} (day)" in " ".join(text.split())
+    longest = max(len(name) for name in columns("recent_measurements", "wide", "hour"))
+    assert f"at most {longest} characters" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("frequency", "days"), [("minute", 1), ("hour", 1), ("day", 7)])
+def test_the_volume_goes_by_the_commonest_number_of_metrics(
+    frequency: Literal["minute", "hour", "day"], days: int
+) -> None:
+    metrics: defaultdict[str, set[str]] = defaultdict(set)
+    with Sandbox(seed=1, datasources=20, now=NOW, frozen=True) as sandbox:
+        for told in sandbox.world.truth(frequency, END - timedelta(days=days), END, NOW):
+            metrics[told.datasource_id].add(told.metric)
+    ((commonest, _),) = Counter(map(len, metrics.values())).most_common(1)
+    assert commonest == volume.METRICS[frequency]
+
+
+def test_each_page_belongs_to_a_loader() -> None:
+    assert {page.name for page in PAGES} == {"README.md", *LOADERS}
+    defined = yaml.safe_load(MELTANO_YML.read_text(encoding="utf-8"))["plugins"]["loaders"]
+    assert {each["name"] for each in defined} == {"target-jsonl", *LOADERS.values()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(("page", "name"), LOADERS.items())
+def test_a_page_names_only_settings_that_its_loader_has(page: str, name: str) -> None:
+    text = (volume.README.parent / page).read_text(encoding="utf-8")
+    prefix = name.upper().replace("-", "_") + "_"
+    named = {each.lower() for each in re.findall(rf"\b{prefix}(\w+)", text)}
+    assert named <= {setting["name"] for setting in loader(name)["settings"]}
+
+
+@pytest.mark.warehouse
+@pytest.mark.parametrize("name", ["target-snowflake", "target-bigquery"])
+def test_the_loader_knows_every_setting_of_meltano_yml(name: str) -> None:
+    """By its source, as the program takes seconds to tell; one setting comes from the SDK."""
+    (packages,) = installed_loader(name).parents[1].glob("lib/*/site-packages")
+    source = (packages / name.replace("-", "_") / "target.py").read_text(encoding="utf-8")
+    settings = {setting["name"] for setting in loader(name)["settings"]}
+    own = settings - {"default_target_schema"}
+    assert [each for each in own if not re.search(rf'Property\(\s*"{each}"', source)] == []
+    assert loader(name)["config"].keys() <= settings

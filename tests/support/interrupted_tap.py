@@ -1,0 +1,140 @@
+"""Runs the tap in this process, with all its measurement streams, and kills or stops it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import tempfile
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
+
+from requests.adapters import HTTPAdapter
+
+from tap_clarity import tap as tap_module
+from tap_clarity.api.errors import ClarityError
+from tap_clarity.output import line_writer as writer
+from tap_clarity.output.line_writer import Stopped
+from tap_clarity.streams.recent import RecentMeasurements
+from tap_clarity.streams.reports import DatasourceMeasurements, NodeMeasurements
+from tap_clarity.tap import TapClarity
+from tests.support.launcher import mortal
+from tests.support.report_harness import SandboxClock
+from tests.support.tap_process import TapRun, logged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_clarity.sandbox import Sandbox
+    from tests.support.tap_process import Json
+
+RECENT, DATASOURCES, NODES = "recent_measurements", "datasource_measurements", "node_measurements"
+STREAMS = (RECENT, DATASOURCES, NODES)
+KILLED = -signal.SIGKILL
+SIGTERM_STATUS = 128 + signal.SIGTERM
+
+
+class Interruption(NamedTuple):
+    """When a run is interrupted, and how.
+
+    Attributes:
+        message: In the place of this message, counted from one; 0 for none.
+        exchange: Before this request, counted from one; with `.5` when its answer begins; 0 for
+            none.
+        is_signal: Whether it is a SIGTERM, which the tap handles; a kill otherwise.
+    """
+
+    message: int = 0
+    exchange: float = 0
+    is_signal: bool = False
+
+
+NO_INTERRUPTION = Interruption()
+
+
+class Killed(SystemExit):
+    pass
+
+
+def run_streams(
+    sandbox: Sandbox,
+    state: Json = None,
+    interruption: Interruption = NO_INTERRUPTION,
+    **settings: Json,
+) -> TapRun:
+    """Run the recent measurements and two report streams by the sandbox's clock.
+
+    What a killed tap has not flushed is lost.
+    """
+    access = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org}
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
+        log = stack.enter_context(logged())
+        output = Output(file, is_signal=interruption.is_signal)
+        for thing, name, value in (
+            (writer, "STANDARD_OUTPUT", file.fileno()),
+            (tap_module, "STREAMS", (RecentMeasurements, DatasourceMeasurements, NodeMeasurements)),
+            (NodeMeasurements, "selected_by_default", True),
+            (TapClarity, "clock", SandboxClock(sandbox)),
+            (TapClarity, "message_writer_class", mortal(interruption.message, output.interrupt)),
+            (TapClarity, "_setup_signal_handlers", lambda _: None),
+            (HTTPAdapter, "send", _counted_send(interruption.exchange, output.interrupt)),
+        ):
+            stack.enter_context(patch.object(thing, name, value))
+        tap = TapClarity(config=access | settings)
+        tap.load_state(json.loads(json.dumps(state or {})))
+        status = _status(tap)
+        return TapRun(status, output.whole_lines(), log.getvalue())
+
+
+def _status(tap: TapClarity) -> int:
+    try:
+        return tap.sync_streams()
+    except Killed:
+        return KILLED
+    except Stopped:
+        return SIGTERM_STATUS
+    except ClarityError as error:
+        # As the command line does it, without a traceback.
+        logging.getLogger(tap.name).log(logging.ERROR, "%s", error)
+        return 1
+
+
+class Output:
+    """What the tap writes, up to the moment in which it is killed."""
+
+    def __init__(self, file: IO[bytes], *, is_signal: bool) -> None:
+        self._file = file
+        self._is_signal = is_signal
+        self._size = -1
+
+    def interrupt(self) -> None:
+        """Stop the tap by a signal, or kill it: then nothing that follows is written."""
+        if self._is_signal:
+            raise Stopped(signal.SIGTERM)
+        self._size = os.fstat(self._file.fileno()).st_size
+        raise Killed
+
+    def whole_lines(self) -> bytes:
+        self._file.seek(0)
+        written = self._file.read(self._size)
+        return written[: written.rfind(b"\n") + 1]
+
+
+def _counted_send(place: float, interrupt: Callable[[], None]) -> Callable[..., Any]:
+    """Count the requests to interrupt before one, or after its answer has begun."""
+    left = int(place)
+
+    def send(*args: Any, **more: Any) -> Any:  # noqa: ANN401
+        nonlocal left
+        left -= 1
+        if left == 0:
+            if place % 1:
+                usual(*args, **more).close()
+            interrupt()
+        return usual(*args, **more)
+
+    usual = HTTPAdapter.send
+    return send

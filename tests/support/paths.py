@@ -1,0 +1,9 @@
+"""Where the files of the repository are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+SUPPORT = ROOT / "tests" / "support"

@@ -1,0 +1,1 @@
+"""Targets and emulators of warehouses."""

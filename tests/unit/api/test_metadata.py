@@ -1,0 +1,315 @@
+"""The resources: what their replies may look like, and what is no reply of theirs."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_clarity.api.errors import MalformedReplyError, UnavailableError
+from tap_clarity.api.metadata import Listing, get_details, get_status, list_alarms, list_resource
+from tap_clarity.sandbox import Sandbox
+from tests.support.constants import NOW
+from tests.support.report_harness import run_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_clarity.api.transport import Connection
+    from tests.support.fake_clock import FakeClock
+
+ORG = "saltbayQX7"
+
+
+def listed(path: str, wrapper: str, key: str) -> Callable[[Connection], Any]:
+    return partial(list_resource, path=path, wrapper=wrapper, keys=(key,), org=ORG)
+
+
+RESOURCES: dict[str, tuple[Callable[[Connection], Any], str]] = {
+    "datasources": (
+        listed("/v2/datasources", "datasources", "datasourceId"),
+        "a list of datasources",
+    ),
+    "details": (partial(get_details, datasource_id="D/1", org=ORG), "a datasource"),
+    "subscriptions": (
+        listed("/v2/subscriptions", "subscriptions", "subscriptionId"),
+        "a list of subscriptions",
+    ),
+    "nodes": (listed("/v2/devices/nodes", "nodes", "nodeId"), "a list of nodes"),
+    "status": (partial(get_status, node_id="A/1", org=ORG), "a status"),
+    "alarms": (partial(list_alarms, node_id="A/1", org=ORG), "a list of alarms"),
+    "modules": (
+        listed("/v2/devices/accessory-modules", "accessoryModules", "moduleId"),
+        "a list of accessoryModules",
+    ),
+}
+EMPTY = ["datasources", "subscriptions", "nodes", "alarms", "modules"]
+WRONG: dict[str, Any] = {
+    "a text": "ok",
+    "nothing": None,
+    "a number": 5,
+    "an object of another kind": {"message": "hello"},
+    "an empty object": {},
+    "a list of texts": ["x"],
+    "a list of objects of another kind": [{"message": "hello"}],
+    "ids that are no texts": [
+        {"datasourceId": 1, "subscriptionId": 1, "nodeId": 1, "moduleId": 1, "alarmType": 1}
+    ],
+    "wrappers around nothing": dict.fromkeys(
+        ["datasources", "datasource", "subscriptions", "nodes", "status", "alarms"]
+    )
+    | {"accessoryModules": 5},
+}
+
+
+def answer(sandbox: Sandbox, document: Any, times: int | None = None) -> None:  # noqa: ANN401
+    sandbox.faults.order("status", status=200, body=json.dumps(document), times=times)
+
+
+@pytest.mark.parametrize("document", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("name", RESOURCES)
+def test_a_reply_of_the_wrong_shape_is_tried_again_and_then_said(
+    connection: Connection,
+    sandbox: Sandbox,
+    clock: FakeClock,
+    name: str,
+    document: Any,  # noqa: ANN401
+) -> None:
+    ask, kind = RESOURCES[name]
+    answer(sandbox, document)
+    with pytest.raises(UnavailableError, match=rf"^GET /v2/\S+: the reply is not {kind}; given up"):
+        ask(connection)
+    assert len(clock.pauses) > 5
+
+
+@pytest.mark.parametrize("fault", ["html", "garbage"])
+@pytest.mark.parametrize("ask", [ask for ask, _ in RESOURCES.values()], ids=RESOURCES)
+def test_a_reply_that_is_no_json_is_tried_again_and_then_said(
+    connection: Connection, sandbox: Sandbox, ask: Callable[[Connection], Any], fault: str
+) -> None:
+    sandbox.faults.order(fault, times=None)
+    looks = {"html": "an HTML or XML page", "garbage": "cut or garbled"}[fault]
+    with pytest.raises(UnavailableError, match=rf"the reply is not JSON \({looks}\); given up"):
+        ask(connection)
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_list_is_a_reply(connection: Connection, sandbox: Sandbox, name: str) -> None:
+    answer(sandbox, [], times=1)
+    assert RESOURCES[name][0](connection) == Listing([])
+
+
+NODE = {"nodeId": "A0000001"}
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ([NODE], [NODE]),
+        (NODE, [NODE]),
+        ({"nodes": [NODE]}, [NODE]),
+        ({"nodes": []}, []),
+        ({"nodes": [NODE], "nodeId": "of something else"}, [NODE]),
+        ({"items": [NODE], "count": 1}, [NODE]),
+        ({"nodes": [NODE], "tags": ["a"]}, [NODE]),
+        (NODE | {"pairedAccessoryModules": []}, [NODE | {"pairedAccessoryModules": []}]),
+    ],
+)
+def test_a_list_may_be_bare_wrapped_or_a_single_object(
+    connection: Connection,
+    sandbox: Sandbox,
+    document: Any,  # noqa: ANN401
+    found: list[dict[str, str]],
+) -> None:
+    answer(sandbox, document, times=1)
+    assert RESOURCES["nodes"][0](connection) == Listing(found)
+
+
+@pytest.mark.parametrize("document", [{"datasource": {"datasourceId": "D"}}, {"datasourceId": "D"}])
+def test_an_object_may_be_bare_or_wrapped(
+    connection: Connection, sandbox: Sandbox, document: dict[str, Any]
+) -> None:
+    answer(sandbox, document, times=1)
+    assert get_details(connection, "D", ORG) == {"datasourceId": "D"}
+
+
+@pytest.mark.parametrize("name", ["details", "status", "alarms"])
+def test_an_id_stays_one_part_of_the_path(
+    connection: Connection, sandbox: Sandbox, name: str
+) -> None:
+    sandbox.faults.order("status", status=404)
+    with pytest.raises(Exception, match=r"%2F1"):
+        RESOURCES[name][0](connection)
+
+
+def test_all_alarms_are_asked_for_active_or_not_since_ever(
+    connection: Connection, sandbox: Sandbox
+) -> None:
+    (node, *_) = sandbox.world.node_ids(sandbox.clock.now())
+    list_alarms(connection, node, ORG)
+    assert sandbox.requests[0]["query"] == {
+        "active": "",
+        "inactive": "",
+        "org": ORG,
+        "startTime": "2014-01-01T00:00:00.000Z",
+    }
+
+
+# Objects without an id, and pages
+
+
+A, B, C = ({"nodeId": f"A000000{letter}"} for letter in "ABC")
+NO_ID: list[Any] = [{"name": "x"}, {"nodeId": ""}, {"nodeId": 7}, "text", None]
+
+
+def test_objects_without_an_id_are_skipped_and_counted(
+    connection: Connection, sandbox: Sandbox
+) -> None:
+    answer(sandbox, [NO_ID[0], A, *NO_ID[1:], B], times=1)
+    assert RESOURCES["nodes"][0](connection) == Listing([A, B], skipped=5)
+
+
+def test_of_several_lists_none_is_chosen(connection: Connection, sandbox: Sandbox) -> None:
+    answer(sandbox, {"items": [A], "others": [B]})
+    with pytest.raises(UnavailableError, match=r"no list of nodes, but others: items, others; giv"):
+        RESOURCES["nodes"][0](connection)
+
+
+NEXT_LINK = "/v2/devices/nodes?org=saltbayQX7&after=2"
+PAGES: dict[str, tuple[Any, dict[str, str]]] = {
+    "next a path": ({"next": NEXT_LINK}, {"org": ORG, "after": "2"}),
+    "next a query": ({"next": "?after=2"}, {"after": "2"}),
+    "links.next": ({"links": {"next": NEXT_LINK}}, {"org": ORG, "after": "2"}),
+    "href": ({"_links": {"next": {"href": NEXT_LINK}}}, {"org": ORG, "after": "2"}),
+    "next": ({"next": "c2"}, {"org": ORG, "next": "c2"}),
+    "nextPage": ({"nextPage": 2}, {"org": ORG, "page": "2"}),
+    "nextCursor": ({"nextCursor": "c2"}, {"org": ORG, "cursor": "c2"}),
+    "nextPageToken": ({"nextPageToken": "c2"}, {"org": ORG, "pageToken": "c2"}),
+    "cursor": ({"cursor": "c2", "hasMore": True}, {"org": ORG, "cursor": "c2"}),
+    "continuationToken": ({"continuationToken": "c2"}, {"org": ORG, "continuationToken": "c2"}),
+    "paging": ({"paging": {"nextCursor": "c2"}}, {"org": ORG, "cursor": "c2"}),
+}
+
+
+@pytest.mark.parametrize(("more", "query"), PAGES.values(), ids=PAGES)
+def test_pages_are_followed_to_the_last(
+    connection: Connection, sandbox: Sandbox, more: dict[str, Any], query: dict[str, str]
+) -> None:
+    answer(sandbox, {"nodes": [A]} | more, times=1)
+    answer(sandbox, {"nodes": [B, {}], "next": None, "nextCursor": "", "hasMore": False}, times=1)
+    assert RESOURCES["nodes"][0](connection) == Listing([A, B], skipped=1)
+    first, second = sandbox.requests
+    assert (first["path"], first["query"]) == ("/v2/devices/nodes", {"org": ORG})
+    assert (second["path"], second["query"]) == ("/v2/devices/nodes", query)
+
+
+def test_a_link_in_the_header_is_followed(connection: Connection, sandbox: Sandbox) -> None:
+    link = f'<{sandbox.url}/v2/devices/nodes>; rel="prev", <{sandbox.url}{NEXT_LINK}>; rel="next"'
+    sandbox.faults.order("status", status=200, body=json.dumps([A]), headers={"Link": link})
+    answer(sandbox, [B], times=1)
+    assert RESOURCES["nodes"][0](connection) == Listing([A, B])
+    assert sandbox.requests[1]["query"] == {"org": ORG, "after": "2"}
+
+
+@pytest.mark.parametrize("last", [{}, {"hasMore": False, "cursor": "c9"}, {"truncated": False}])
+def test_a_list_without_more_is_one_request(
+    connection: Connection, sandbox: Sandbox, last: dict[str, Any]
+) -> None:
+    answer(sandbox, {"nodes": [A]} | last, times=1)
+    assert RESOURCES["nodes"][0](connection) == Listing([A])
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"truncated": True}, {"hasMore": True}, {"isTruncated": True}, {"meta": {"hasMore": True}}],
+)
+def test_a_truncated_list_without_a_way_on_is_an_error(
+    connection: Connection, sandbox: Sandbox, more: dict[str, Any]
+) -> None:
+    answer(sandbox, {"nodes": [A]} | more, times=1)
+    listing = RESOURCES["nodes"][0](connection)
+    assert listing.objects == [A]
+    with pytest.raises(MalformedReplyError, match=r"^GET /v2/devices/nodes: the list is truncated"):
+        listing.whole()
+
+
+@pytest.mark.parametrize(
+    ("pages", "objects", "says"),
+    [
+        ([([A], "c2"), ([A], "c3")], [A], "nextCursor brings the first page again"),
+        ([([A], "c2"), ([B], "c2")], [A, B], "nextCursor leads to a page that was read"),
+        (
+            [([A], "c2"), ([B], "c3"), ([C], "c2")],
+            [A, B, C],
+            "nextCursor leads to a page that was read",
+        ),
+        ([([A], "https://elsewhere.example/v2/devices/nodes")], [A], "leads out of the API"),
+        ([([A], "//elsewhere.example/v2/devices/nodes")], [A], "leads out of the API"),
+        ([([A], "https://[")], [A], "leads out of the API"),
+    ],
+)
+def test_pages_that_lead_nowhere_are_an_error_and_what_was_read_stays(
+    connection: Connection,
+    sandbox: Sandbox,
+    pages: list[tuple[list[Any], str]],
+    objects: list[Any],
+    says: str,
+) -> None:
+    for items, cursor in pages:
+        answer(sandbox, {"nodes": items, "nextCursor": cursor}, times=1)
+    listing = RESOURCES["nodes"][0](connection)
+    assert listing.objects == objects
+    assert says in str(listing.error)
+    assert len(sandbox.requests) == len(pages)
+
+
+def test_there_are_at_most_a_thousand_pages(
+    connection: Connection, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_clarity.api.metadata.MAX_PAGES", 3)
+    for number in range(5):
+        answer(sandbox, {"nodes": [{"nodeId": f"A{number}"}], "nextPage": number + 2}, times=1)
+    listing = RESOURCES["nodes"][0](connection)
+    assert len(sandbox.requests) == len(listing.objects) == 3
+    assert "exceeds the limit of 3 pages" in str(listing.error)
+
+
+def test_a_page_that_fails_keeps_what_was_read(connection: Connection, sandbox: Sandbox) -> None:
+    answer(sandbox, {"nodes": [A], "nextCursor": "canary-7"}, times=1)
+    sandbox.faults.order("status", status=400, body='{"message": "canary-7 is wrong"}')
+    listing = RESOURCES["nodes"][0](connection)
+    assert listing.objects == [A]
+    assert "*** is wrong" in str(listing.error)
+
+
+def test_the_stream_writes_what_was_read_and_fails_in_one_line() -> None:
+    with Sandbox(seed=1, datasources=2, now=NOW, frozen=True) as sandbox:
+        one = {"datasourceId": "DSALT0001"}
+        answer(sandbox, {"datasources": [one], "hasMore": True}, times=1)
+        run = run_inside(sandbox, streams=["datasources"])
+        assert [record["datasource_id"] for record in run.records("datasources")] == ["DSALT0001"]
+        (line,) = run.complaints
+        assert run.status == 1
+        assert line.startswith("datasources: GET /v2/datasources: the list is truncated, and the ")
+        answer(sandbox, {"datasources": [one, {}, {"datasourceId": ""}]}, times=1)
+        run = run_inside(sandbox, streams=["datasources"])
+        assert len(run.records("datasources")) == 1
+        (line,) = run.complaints
+        assert run.status == 1
+        assert line.startswith("datasources: 2 objects skipped: their ids are missing or malformed")
+
+
+def test_reports_on_nodes_are_not_requested_for_a_part_of_them() -> None:
+    with Sandbox(seed=1, datasources=2, now=NOW, frozen=True) as sandbox:
+        sandbox.faults.order(
+            "status",
+            path="/v2/devices/nodes",
+            status=200,
+            body=json.dumps({"nodes": [A], "hasMore": True}),
+        )
+        run = run_inside(sandbox, streams=["node_measurements"], start_date="2026-03-09")
+        assert (run.status, len(run.complaints)) == (1, 1)
+        assert not [call for call in sandbox.requests if call["method"] == "POST"]

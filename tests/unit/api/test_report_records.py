@@ -1,0 +1,109 @@
+"""What is read of a report's record, whatever its shape."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_clarity.api.reports import ReportEndpoints
+from tap_clarity.api.transport import Connection
+from tap_clarity.core.timestamps import Window
+from tap_clarity.planning.reports import Echo, Report, ReportStatus
+from tests.support.constants import NOW
+from tests.support.fake_clock import FakeClock
+from tests.support.file_server import host, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+
+    from tap_clarity.api.reports import ReportRecord
+
+A, B = "https://files.invalid/a.csv", "https://files.invalid/b.csv"
+WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+REPORT = Report("JB00000001", WINDOW, WINDOW.end)
+
+
+class Endpoints:
+    """The report endpoints of a host that answers one document."""
+
+    def __init__(self) -> None:
+        self.document: Any = {}
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        reply(handler, json.dumps(self.document).encode())
+
+    def connect(self, url: str) -> None:
+        clock = FakeClock(datetime.fromisoformat(NOW))
+        connection = Connection(
+            api_url=url, api_key="key", user_agent="test", read_timeout=1, clock=clock
+        )
+        self._endpoints = ReportEndpoints(connection, "exampleAB12")
+
+    def poll(self, **record: Any) -> ReportRecord:  # noqa: ANN401
+        self.document = {"reportStatus": "succeeded"} | record
+        return self._endpoints.poll(REPORT)
+
+    def request(self, **record: Any) -> str:  # noqa: ANN401
+        self.document = record
+        return self._endpoints.request({}, WINDOW)
+
+
+@pytest.fixture
+def endpoints() -> Iterator[Endpoints]:
+    found = Endpoints()
+    with host(found.answer) as here:
+        found.connect(here.url)
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("record", "urls"),
+    [
+        ({"urls": [A, B]}, (A, B)),
+        ({"urls": A}, (A,)),
+        ({"urls": {"csv": A}}, (A,)),
+        ({"urls": [{"url": A}, {"url": B}]}, (A, B)),
+        ({"urls": [], "downloadUrls": [A]}, (A,)),
+        ({"url": A}, (A,)),
+        # One that is no address is not left out: its file would be missing.
+        ({"urls": [A, "b.csv"]}, (A, "b.csv")),
+        ({"urls": [], "query": {"callback": A}}, ()),
+        ({"urls": "none"}, ()),
+        ({"urls": None}, ()),
+        ({"urls": [A], "reportStatus": "in-progress"}, ()),
+    ],
+    ids=str,
+)
+def test_files_are_found_wherever_the_record_names_them(
+    endpoints: Endpoints, record: dict[str, Any], urls: tuple[str, ...]
+) -> None:
+    assert endpoints.poll(**record).urls == urls
+
+
+@pytest.mark.parametrize(("id_", "read"), [("JB1", "JB1"), (7, "7")])
+def test_an_id_may_be_a_number(endpoints: Endpoints, id_: object, read: str) -> None:
+    assert endpoints.request(reportId=id_) == read
+
+
+@pytest.mark.parametrize(
+    ("query", "echo"),
+    [
+        ({"startTime": "2026-03-01T00:00:00.000Z"}, Echo(start=WINDOW.start)),
+        # A date alone would clip the last day.
+        ({"startTime": "2026-03-01", "endTime": "2026-03-01"}, Echo()),
+        ({"startTime": 1772323200000, "endTime": "soon"}, Echo()),
+        ({"outputFrequency": "hour"}, Echo(output_frequency="hour")),
+        ([], Echo()),
+    ],
+    ids=str,
+)
+def test_the_echo_is_what_is_legible(endpoints: Endpoints, query: object, echo: Echo) -> None:
+    assert endpoints.poll(query=query).echo == echo
+
+
+def test_a_finished_report_is_complete(endpoints: Endpoints) -> None:
+    assert endpoints.poll(reportStatus="Finished", urls=[A]).status is ReportStatus.SUCCEEDED

@@ -1,0 +1,180 @@
+"""Bodies are received to the end, at a bearable pace, and proven before they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import tempfile
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_clarity.api.errors import TransientError, UnavailableError
+from tap_clarity.api.response_body import IN_MEMORY, prove_whole, read_json, unzipped
+from tap_clarity.api.transport import Call
+from tests.support.file_server import host, reply
+
+if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
+
+    from tests.support.api_types import Connect
+
+CALL = Call("GET", "/x")
+LENGTHS = {"known": {}, "chunked": {"Transfer_Encoding": "chunked"}}
+DOCUMENT: Any = {"name": "Müllerstraße, »5«", "values": [1.5, None, True]}
+
+
+def drip(handler: BaseHTTPRequestHandler, headers: dict[str, str]) -> None:
+    """Send a byte every hundredth of a second, for ever."""
+    handler.send_response(200)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"1\r\n \r\n" if headers else b" ")
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("headers", LENGTHS.values(), ids=LENGTHS)
+def test_a_drip_that_never_ends_is_given_up(
+    connect: Connect, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_clarity.api.transport.PATIENCE", timedelta(seconds=1))
+    with host(lambda handler: drip(handler, headers)) as dripping:
+        connection = connect(dripping.url, read_timeout=0.4)
+        with pytest.raises(UnavailableError, match="GET /x: the reply comes too slowly; given up"):
+            connection.ask(CALL, lambda answer: read_json(answer.body))
+    assert len(dripping.asked) == 2
+
+
+def test_a_page_of_an_error_that_drips_does_not_hide_the_error(connect: Connect) -> None:
+    def refuse(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(400)
+        handler.end_headers()
+        while True:
+            handler.wfile.write(b" ")
+            time.sleep(0.01)
+
+    with host(refuse) as refusing, pytest.raises(Exception, match=r"refuses .* \(HTTP 400\)"):
+        connect(refusing.url, read_timeout=0.2).ask(CALL, lambda answer: answer)
+
+
+def test_a_steady_reply_may_take_longer_than_the_timeout(connect: Connect) -> None:
+    text = json.dumps(["x" * 100] * 300).encode()
+
+    def send_slowly(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        for at in range(0, len(text), 1000):
+            handler.wfile.write(text[at : at + 1000])
+            time.sleep(0.02)
+
+    with host(send_slowly) as slow:
+        connection = connect(slow.url, read_timeout=0.3)
+        began = time.monotonic()
+        assert len(connection.ask(CALL, lambda answer: read_json(answer.body))) == 300
+        assert time.monotonic() - began > 0.3
+    assert len(slow.asked) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, IN_MEMORY - 1, IN_MEMORY, 3 * IN_MEMORY])
+def test_bodies_of_any_size_arrive_as_they_were_sent(connect: Connect, size: int) -> None:
+    sent = bytes(range(256)) * (size // 256 + 1)
+    with host(lambda handler: reply(handler, sent[:size])) as sending:
+        received = connect(sending.url).fetch(sending.url, lambda answer: answer.body)
+    with received:
+        assert received.read() == sent[:size]
+
+
+def test_a_reply_for_which_there_is_no_room_ends_the_run(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **_: Full())
+    with host(lambda handler: reply(handler, b"{}")) as sending:
+        with pytest.raises(OSError, match="No space left"):
+            connect(sending.url).ask(CALL, lambda answer: answer)
+        assert len(sending.asked) == 1
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_json_is_read_whether_zipped_or_not(*, zipped: bool) -> None:
+    text = json.dumps(DOCUMENT).encode()
+    body = io.BytesIO(gzip.compress(text) if zipped else text)
+    assert read_json(body) == DOCUMENT
+    assert body.closed
+
+
+WHOLE = json.dumps(DOCUMENT).encode()
+NO_JSON = {
+    "nothing": (b"", "it is empty"),
+    "blanks": (b" \n", "it is empty"),
+    "a page": (b"<!DOCTYPE html><h1>Back soon</h1>", "an HTML or XML page"),
+    "a page after blanks": (b"\n <html>", "an HTML or XML page"),
+    "a part": (WHOLE[:-1], "cut or garbled"),
+    "too much": (WHOLE + b"}", "cut or garbled"),
+    "noise": (b"\xff\xfe\x00", "cut or garbled"),
+    "a zipped part": (gzip.compress(WHOLE[:-1]), "cut or garbled"),
+    "no number": (b'{"value": NaN}', "cut or garbled"),
+    "a bottomless pit": (b"[" * 100_000, "cut or garbled"),
+    "a number without end": (b"9" * 10_000, "cut or garbled"),
+}
+
+
+@pytest.mark.parametrize(("body", "looks"), NO_JSON.values(), ids=NO_JSON)
+def test_what_is_not_json_is_described(body: bytes, looks: str) -> None:
+    file = io.BytesIO(body)
+    with pytest.raises(TransientError) as caught:
+        read_json(file)
+    assert str(caught.value) == f"the reply is not JSON ({looks})"
+    assert file.closed
+
+
+@pytest.mark.parametrize("cut", [slice(-1), slice(-9), slice(5)])
+def test_a_cut_reply_is_said_to_be_cut(cut: slice) -> None:
+    file = io.BytesIO(gzip.compress(WHOLE)[cut])
+    with pytest.raises(TransientError, match=r"^the reply is cut or damaged"):
+        read_json(file)
+    assert file.closed
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=50).map(lambda noise: b"\x1f\x8b" + noise))
+@settings(max_examples=200, print_blob=True)
+def test_noise_is_never_more_than_a_fault_that_may_pass(noise: bytes) -> None:
+    for read in (read_json, prove_whole):
+        with contextlib.suppress(TransientError):
+            read(io.BytesIO(noise))
+
+
+@given(content=st.binary(max_size=500), data=st.data())
+@settings(max_examples=100, print_blob=True)
+def test_a_cut_gzip_is_never_taken_for_whole(content: bytes, data: st.DataObject) -> None:
+    zipped = gzip.compress(content)
+    end = data.draw(st.integers(2, len(zipped) - 1))
+    with pytest.raises(TransientError, match="cut or damaged"):
+        prove_whole(io.BytesIO(zipped[:end]))
+
+
+@given(content=st.binary(min_size=1, max_size=500), data=st.data())
+@settings(max_examples=200, print_blob=True)
+def test_a_changed_byte_is_found_wherever_it_matters(content: bytes, data: st.DataObject) -> None:
+    zipped = bytearray(gzip.compress(content))
+    place = data.draw(st.integers(2, len(zipped) - 1))
+    zipped[place] ^= data.draw(st.integers(1, 255))
+    body = io.BytesIO(zipped)
+    try:
+        prove_whole(body)
+    except TransientError:
+        assert body.closed
+    else:
+        assert unzipped(body).read() == content

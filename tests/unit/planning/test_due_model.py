@@ -1,0 +1,194 @@
+"""Which windows are due, held to sets of half hours, for any progress that a state can hold."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_clarity.core.timestamps import DAY, Window, floor
+from tap_clarity.planning.due import Progress, Scope, Slot, current_slot, find_due
+from tap_clarity.planning.retries import FailingWindow
+from tap_clarity.planning.windows import merged, without
+from tests.support.window_model import (
+    HALF_HOUR,
+    half_hours,
+    instants,
+    is_apart,
+    is_in_time,
+    is_midnight,
+    quickly,
+    some_windows,
+    thoroughly,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+HOUR = timedelta(hours=1)
+
+scopes = st.builds(
+    Scope,
+    start=instants,
+    end=st.none() | instants,
+    step=st.sampled_from([HOUR, DAY]),
+    window_days=st.integers(1, 9),
+    lookback_days=st.integers(0, 5),
+    interval=st.integers(1, 72).map(lambda hours: timedelta(hours=hours)),
+)
+
+
+@st.composite
+def any_progress(draw: st.DrawFn) -> Progress:
+    """A progress whose parts overlap as they may: what fails or is to be read again, too."""
+    covered = draw(some_windows)
+    slot = None
+    if draw(st.booleans()):
+        wanted = draw(some_windows)
+        reread = merged(part for one in wanted for part in _common(one, covered))
+        slot = Slot(draw(instants), draw(instants), tuple(reread))
+    failing = tuple(
+        FailingWindow(window, 1, window.end.date(), draw(instants).date())
+        for window in _apart(draw(some_windows))
+    )
+    return Progress(tuple(covered), tuple(draw(some_windows)), failing, slot)
+
+
+def _common(one: Window, others: list[Window]) -> list[Window]:
+    return without(one, without(one, others))
+
+
+def _apart(windows: list[Window]) -> list[Window]:
+    """Windows that touch but do not overlap, as the failing ones of a state."""
+    found: list[Window] = []
+    for window in windows:
+        found += without(window, found)
+    return sorted(found)
+
+
+def _limit(scope: Scope, now: datetime) -> datetime:
+    limit = now.replace(minute=0) if scope.step == HOUR else now.replace(hour=0, minute=0)
+    return limit if scope.end is None else min(limit, scope.end)
+
+
+def _whole(scope: Scope, now: datetime) -> set[int]:
+    limit = _limit(scope, now)
+    return half_hours([Window(scope.start, limit)] if scope.start < limit else [])
+
+
+def _is_new_slot(scope: Scope, slot: Slot | None, now: datetime) -> bool:
+    start = floor(now, scope.interval)
+    return slot is None or not start <= slot.start <= start + scope.interval
+
+
+def _range_starts(scope: Scope, progress: Progress) -> set[datetime]:
+    """Where a window may begin that does not begin at midnight."""
+    failing = [each.window for each in progress.failing]
+    known = [*progress.covered, *progress.pending, *failing]
+    starts = {scope.start, *(window.end for window in known), *(one.start for one in failing)}
+    return starts | {window.start for window in progress.slot.reread} if progress.slot else starts
+
+
+@thoroughly
+@given(scopes, any_progress(), instants)
+def test_what_is_due_completes_what_is_known(
+    scope: Scope, progress: Progress, now: datetime
+) -> None:
+    whole = _whole(scope, now)
+    failing = half_hours(each.window for each in progress.failing)
+    known = (half_hours([*progress.covered, *progress.pending]) | failing) & whole
+
+    found = find_due(scope, progress, now)
+    requested = [window for windows in found for window in windows]
+    new, again, retries, past = map(half_hours, found)
+    bookmark = max(known, default=-1)
+
+    assert new | again | past | retries <= whole
+    assert is_apart(requested)
+    assert all(max(half_hours([window])) > bookmark for window in found.incremental)
+    assert max(again, default=-1) <= bookmark
+    assert not past & known
+    until = max(known | new, default=-1)
+    assert {number for number in whole if number <= until} <= known | new | again | past
+    if whole and _is_new_slot(scope, progress.slot, now):
+        assert until == max(whole)
+    starts = _range_starts(scope, progress)
+    for window in requested:
+        assert is_in_time(window, scope.window_days)
+        assert is_midnight(window.start) or window.start in starts
+    assert all([*windows] == sorted(windows) for windows in found)
+
+
+@thoroughly
+@given(scopes, any_progress(), instants)
+def test_failing_windows_are_retried_by_themselves_and_only_on_their_day(
+    scope: Scope, progress: Progress, now: datetime
+) -> None:
+    whole, today = _whole(scope, now), now.date()
+    found = find_due(scope, progress, now)
+    failing = half_hours(each.window for each in progress.failing)
+    ready = half_hours(each.window for each in progress.failing if each.retry_on <= today)
+    retries = half_hours(found.retries)
+    assert not half_hours([*found.incremental, *found.lookback, *found.backfill]) & failing
+    assert retries <= ready
+    if len(found.retries) < 5:  # more wait for the next runs
+        assert (ready & whole) - retries <= half_hours(progress.pending)
+
+
+@thoroughly
+@given(scopes, any_progress(), instants)
+def test_only_the_lookback_is_read_again_and_none_of_it_is_forgotten(
+    scope: Scope, progress: Progress, now: datetime
+) -> None:
+    whole, limit = _whole(scope, now), _limit(scope, now)
+    failing = half_hours(each.window for each in progress.failing)
+    pending = half_hours(progress.pending)
+    known = (half_hours(progress.covered) | pending | failing) & whole
+    to_reread = half_hours(progress.slot.reread if progress.slot else ()) & whole
+    found = find_due(scope, progress, now)
+    recent = half_hours([*found.incremental, *found.lookback])
+
+    if not known:
+        return
+    assert to_reread - failing - pending <= recent
+    allowed = to_reread
+    if _is_new_slot(scope, progress.slot, now):
+        bookmark = scope.start + (max(known) + 1 - min(whole)) * HALF_HOUR
+        back = (bookmark - timedelta(days=scope.lookback_days)).replace(hour=0, minute=0)
+        is_over = bookmark >= limit and now - limit >= timedelta(days=scope.lookback_days)
+        if not is_over:  # without a lookback, windows still begin at 00:00
+            lookback = half_hours([Window(back, bookmark)]) & whole
+            assert lookback - failing - pending <= recent
+            allowed |= lookback
+    assert recent & known <= allowed
+
+
+@quickly
+@given(scopes, any_progress(), instants, st.integers(0, 20))
+def test_a_range_is_due_once_per_slot(
+    scope: Scope, progress: Progress, now: datetime, hours: int
+) -> None:
+    limit, later = _limit(scope, now), now + hours * HOUR
+    past, pending = (
+        tuple(window for window in windows if window.end <= now)
+        for windows in (progress.covered, progress.pending)
+    )
+    slot = progress.slot
+    if slot:
+        slot = slot._replace(until=min(slot.until, limit))
+    progress = progress._replace(covered=past, pending=pending, slot=slot)
+    found = find_due(scope, progress, now)
+    slot = current_slot(scope, progress, now)
+    requested = [window for windows in found for window in windows]
+    for window in [*requested, *progress.pending]:
+        slot = slot.without(window)
+    if floor(later, scope.interval) != floor(now, scope.interval) or scope.start >= limit:
+        return
+    after = progress._replace(covered=(*past, *requested), slot=slot, failing=())
+    waiting = half_hours(each.window for each in progress.failing) - half_hours(requested)
+    again = find_due(scope, after, later)
+    assert half_hours(window for windows in again for window in windows) <= waiting
+    if _is_new_slot(scope, progress.slot, now) and not waiting:
+        assert again.total == 0

@@ -1,0 +1,239 @@
+"""How recent measurements go on: every case by hand, and that nothing falls between two runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_clarity.core.frequencies import FREQUENCIES, Frequency
+from tap_clarity.core.timestamps import EPOCH, Window, floor
+from tap_clarity.planning.recovery import (
+    AskCache,
+    GoOn,
+    Known,
+    ask_cache,
+    daily_query,
+    is_query_due,
+    next_step,
+    without_start,
+)
+from tests.support.window_model import at, thoroughly
+
+NOW = at("2026-03-10T09:20:30")
+KNOWN = Known(
+    token="a token",  # noqa: S106 - a token's place
+    issued_at=at("2026-03-10T08:20:30"),
+    covered_until=at("2026-03-10T08:20:30"),
+)
+LOST = KNOWN._replace(token=None)
+"""The same, but the token is no good."""
+MINUTES, HOURS, DAYS = (FREQUENCIES[name] for name in ("minute", "hour", "day"))
+
+
+def last_asked(text: str, known: Known = LOST) -> Known:
+    return known._replace(issued_at=at(text), covered_until=at(text))
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "is_good"),
+    [
+        ("2026-03-10T09:20:29", True),
+        ("2026-03-09T09:20:31", True),
+        ("2026-03-09T09:20:30", False),
+        ("2026-03-01", False),
+        ("2026-03-10T11:00", True),  # the clock was put back; Clarity knows better
+    ],
+)
+def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool) -> None:
+    step = next_step(KNOWN._replace(issued_at=at(issued_at)), HOURS, NOW)
+    assert (step == GoOn("a token")) is is_good
+
+
+@pytest.mark.parametrize(
+    ("frequency", "issued_at", "is_good"),
+    [
+        # 24 hours in the cache, less 3 hours that a measurement may be late, less the clock.
+        (MINUTES, "2026-03-09T12:35:31", True),
+        (MINUTES, "2026-03-09T12:35:30", False),
+        (DAYS, "2026-03-09T09:20:31", True),
+    ],
+)
+def test_a_token_expires_before_a_late_measurement_can_leave_the_cache(
+    frequency: Frequency, issued_at: str, *, is_good: bool
+) -> None:
+    step = next_step(last_asked(issued_at, KNOWN), frequency, NOW)
+    assert (step == GoOn("a token")) is is_good
+    if isinstance(step, AskCache):
+        assert step.hole == Window(at("2026-03-09T09:20"), at("2026-03-09T09:36"))
+
+
+@pytest.mark.parametrize(
+    ("frequency", "queried_at", "is_due"),
+    [
+        (HOURS, None, True),
+        (HOURS, "2026-03-10T00:00", False),
+        (HOURS, "2026-03-09T23:59", True),
+        (HOURS, "2026-03-10T10:00", True),  # the clock was put back
+        (MINUTES, "2026-03-10T00:00", False),
+    ],
+)
+def test_the_cache_is_queried_once_a_day(
+    frequency: Frequency, queried_at: str | None, *, is_due: bool
+) -> None:
+    assert is_query_due(at(queried_at) if queried_at else None, frequency, NOW) is is_due
+
+
+def test_a_cache_of_one_day_is_queried_twice_a_day() -> None:
+    queried_at = at("2026-03-10T00:20")
+    assert not is_query_due(queried_at, MINUTES, at("2026-03-10T12:19"))
+    assert is_query_due(queried_at, MINUTES, at("2026-03-10T12:20"))
+
+
+@pytest.mark.parametrize(
+    ("queried_at", "start"),
+    [
+        ("2026-03-09T09:20:30", "2026-03-09T05:00"),
+        ("2026-03-01T09:20:30", "2026-03-08T09:35:30"),
+        (None, "2026-03-08T09:35:30"),
+    ],
+)
+def test_the_daily_query_begins_where_the_last_one_was_safe(
+    queried_at: str | None, start: str
+) -> None:
+    step = daily_query(at(queried_at) if queried_at else None, HOURS, NOW)
+    assert step == AskCache(at(start), None)
+
+
+@pytest.mark.parametrize(
+    ("known", "hole"),
+    [
+        (KNOWN._replace(covered_until=None), None),
+        (LOST, Window(at("2026-03-10T04:00"), at("2026-03-10T09:00"))),
+        (last_asked("2026-03-01T08:20:30"), Window(at("2026-03-01T04:00"), at("2026-03-10T09:00"))),
+    ],
+)
+def test_without_a_start_all_since_the_wanted_one_is_a_hole(
+    known: Known, hole: Window | None
+) -> None:
+    step = ask_cache(known, HOURS, NOW)
+    assert without_start(step, known, HOURS, NOW) == AskCache(step.start, hole)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        LOST,
+        KNOWN._replace(token=""),
+        KNOWN._replace(issued_at=None),
+        KNOWN._replace(same_query=False),
+        KNOWN._replace(same_datasources=False),
+    ],
+)
+def test_without_a_token_of_this_query_the_cache_is_asked(known: Known) -> None:
+    assert isinstance(next_step(known, HOURS, NOW), AskCache)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "start"),
+    [
+        (MINUTES, "2026-03-09T09:35:30"),
+        (HOURS, "2026-03-08T09:35:30"),
+        (DAYS, "2026-02-28T09:35:30"),
+    ],
+)
+def test_the_first_run_asks_for_the_whole_cache(frequency: Frequency, start: str) -> None:
+    step = next_step(Known(token=None, issued_at=None, covered_until=None), frequency, NOW)
+    assert step == AskCache(at(start), None)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "asked_at", "start"),
+    [
+        # A quarter of an hour for the clock, and the lateness.
+        (MINUTES, "2026-03-10T08:20:30", "2026-03-10T05:05"),
+        # The same, and the hour itself; then the start of that hour.
+        (HOURS, "2026-03-10T08:20:30", "2026-03-10T04:00"),
+        (HOURS, "2026-03-10T08:10:30", "2026-03-10T03:00"),
+        (DAYS, "2026-03-10T08:20:30", "2026-03-07"),
+        (DAYS, "2026-03-10T00:10", "2026-03-06"),
+    ],
+)
+def test_without_a_token_the_cache_is_asked_from_the_last_point_known_covered(
+    frequency: Frequency, asked_at: str, start: str
+) -> None:
+    assert next_step(last_asked(asked_at), frequency, NOW) == AskCache(at(start), None)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "asked_at", "start", "hole_from"),
+    [
+        (MINUTES, "2026-03-09T08:20:30", "2026-03-09T09:35:30", "2026-03-09T05:05"),
+        (HOURS, "2026-03-01T08:20:30", "2026-03-08T09:35:30", "2026-03-01T04:00"),
+        (DAYS, "2026-02-20T08:20:30", "2026-02-28T09:35:30", "2026-02-17"),
+    ],
+)
+def test_what_is_older_than_the_cache_is_a_hole(
+    frequency: Frequency, asked_at: str, start: str, hole_from: str
+) -> None:
+    step = next_step(last_asked(asked_at), frequency, NOW)
+    assert isinstance(step, AskCache)
+    assert step.hole
+    assert (step.start, step.hole.start) == (at(start), at(hole_from))
+    # Hole and cache share the seam, and little more.
+    assert timedelta(0) < step.hole.end - step.start <= frequency.step
+    assert step.hole.end == floor(step.hole.end, frequency.step)
+
+
+@pytest.mark.parametrize(
+    "known", [KNOWN._replace(same_query=False), KNOWN._replace(same_datasources=False)]
+)
+def test_another_query_is_asked_for_the_whole_cache(known: Known) -> None:
+    assert next_step(known, HOURS, NOW) == AskCache(at("2026-03-08T09:35:30"), None)
+
+
+@pytest.mark.parametrize(
+    ("covered_until", "start"),
+    [
+        ("2026-03-10T09:35:30", "2026-03-10T05:00"),
+        ("2026-03-10T09:35:31", "2026-03-08T09:35:30"),
+        ("9999-12-31", "2026-03-08T09:35:30"),
+    ],
+)
+def test_what_a_clock_that_was_ahead_has_covered_does_not_count(
+    covered_until: str, start: str
+) -> None:
+    assert next_step(last_asked(covered_until), HOURS, NOW) == AskCache(at(start), None)
+
+
+def test_a_state_from_before_the_first_sensor_is_no_error() -> None:
+    step = next_step(last_asked("0001-01-01"), DAYS, NOW)
+    assert isinstance(step, AskCache)
+    assert step.hole
+    assert step.hole.start.year == 1969
+
+
+@thoroughly
+@given(
+    st.sampled_from([MINUTES, HOURS, DAYS]),
+    st.timedeltas(timedelta(minutes=1), timedelta(days=40)),
+    st.timedeltas(-timedelta(minutes=15), timedelta(minutes=15)),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_whatever_arrives_after_the_last_run_is_asked_for_or_in_a_hole(
+    frequency: Frequency, pause: timedelta, clock_error: timedelta, when: float, late: float
+) -> None:
+    arrival = NOW - when * pause
+    period = frequency.period or timedelta(milliseconds=1)
+    time = arrival - late * frequency.lateness - period
+    time += (EPOCH - time) % period  # the next period that begins, so that it is not later still
+    if time + period > arrival:
+        return
+    by_its_clock = NOW - pause + clock_error
+    known = LOST._replace(issued_at=by_its_clock, covered_until=by_its_clock)
+    step = next_step(known, frequency, NOW)
+    assert isinstance(step, AskCache)
+    assert step.start <= time or (step.hole and time in step.hole)

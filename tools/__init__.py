@@ -1,0 +1,1 @@
+"""Programs that generate documents and reliability tables."""
