@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 from singer_sdk import Stream, Tap
@@ -46,13 +46,8 @@ from tap_clarity.streams.devices import (
 )
 from tap_clarity.streams.metrics import Metrics
 from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.report_base import report_quota
-from tap_clarity.streams.reports import (
-    DatasourceMeasurements,
-    NodeMeasurements,
-    ReferenceSiteMeasurements,
-    selected_reports,
-)
+from tap_clarity.streams.report_kinds import REPORT_KINDS
+from tap_clarity.streams.reports import ReportStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,6 +56,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_clarity.streams.base import ClarityStream
+    from tap_clarity.streams.measurements import MeasurementStream
+
+S = TypeVar("S", bound=Stream)
 
 STREAMS: tuple[type[ClarityStream], ...] = (
     Datasources,
@@ -73,11 +71,8 @@ STREAMS: tuple[type[ClarityStream], ...] = (
     AccessoryModules,
     Metrics,
     RecentMeasurements,
-    DatasourceMeasurements,
-    NodeMeasurements,
-    ReferenceSiteMeasurements,
 )
-"""In the order in which they run: first what is quick, last what waits for Clarity."""
+"""In the order in which they run; after them run the report streams, which wait for Clarity."""
 
 STATE_KEYS = {*RecentBookmark().to_state(), *ReportBookmark().to_state()}
 """What is taken over of a stream's state: others would be written out again and again, and some
@@ -120,16 +115,20 @@ class TapClarity(Tap):
             clock=self.clock,
             user_agent=f"{self.name}/{self.plugin_version}",
             emit_state=lambda: self.state_writer.write_state(self.state),
+            measurement_streams=self._measurement_streams,
+            report_streams=self._selected_reports,
         )
 
     @property
     def streams(self) -> dict[str, Stream]:
         """The streams in the order in which they run; the SDK would sort them by name."""
-        streams = sorted(super().streams.values(), key=lambda stream: STREAMS.index(type(stream)))
-        return {stream.name: stream for stream in streams}
+        return {stream.name: stream for stream in sorted(super().streams.values(), key=_position)}
 
     def discover_streams(self) -> Sequence[Stream]:
-        return [stream(self, self.run) for stream in STREAMS]
+        return [
+            *(stream(self, self.run) for stream in STREAMS),
+            *(ReportStream(self, self.run, kind) for kind in REPORT_KINDS),
+        ]
 
     def load_state(self, state: Any) -> None:  # noqa: ANN401
         """Take over what has the form of a Singer state, and say what has not."""
@@ -195,27 +194,34 @@ class TapClarity(Tap):
     def plan(self) -> Iterator[str]:
         """Write down what the next run would do."""
         now = self.clock.now()
-        reports = selected_reports(self)
+        reports = {stream.name: stream for stream in self._selected_reports()}
         recent = self._selected_recent()
-        ledgers = {stream.name: stream.bookmark.ledger for stream in reports.values()}
+        ledgers = {name: stream.journal.bookmark.ledger for name, stream in reports.items()}
         return format_plan(
             RunPlan(
                 now=now,
                 recent=recent.next_step(now) if recent else None,
                 gaps=recent.due_gaps(now) if recent else Due(),
                 streams={name: stream.plan(now) for name, stream in reports.items()},
-                ledgers=({recent.name: recent.bookmark.ledger} if recent else {}) | ledgers,
+                ledgers=({recent.name: recent.journal.bookmark.ledger} if recent else {}) | ledgers,
                 restarted=[name for name, stream in reports.items() if stream.is_restarted],
-                left=report_quota(self).left(now),
+                left=self.run.quota.left,
                 daily_limit=self.run.settings.report_daily_limit,
             )
         )
 
     def _selected_recent(self) -> RecentMeasurements | None:
-        for stream in self.streams.values():
-            if isinstance(stream, RecentMeasurements) and stream.selected:
-                return stream
-        return None
+        streams = self._streams_of(RecentMeasurements)
+        return next((stream for stream in streams if stream.selected), None)
+
+    def _selected_reports(self) -> list[ReportStream]:
+        return [stream for stream in self._streams_of(ReportStream) if stream.selected]
+
+    def _measurement_streams(self) -> list[MeasurementStream]:
+        return [*self._streams_of(RecentMeasurements), *self._streams_of(ReportStream)]
+
+    def _streams_of(self, kind: type[S]) -> list[S]:
+        return [stream for stream in self.streams.values() if isinstance(stream, kind)]
 
     @classmethod
     def cb_config(
@@ -301,3 +307,9 @@ class TapClarity(Tap):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.message_writer.stop(signum)
+
+
+def _position(stream: Stream) -> int:
+    if isinstance(stream, ReportStream):
+        return len(STREAMS) + REPORT_KINDS.index(stream.kind)
+    return [type_ is type(stream) for type_ in STREAMS].index(True)

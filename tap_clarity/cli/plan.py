@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.planning.due import allocate_quota
 from tap_clarity.planning.forecast import estimate_backfill_end
-from tap_clarity.planning.recovery import GoOn
+from tap_clarity.planning.recovery import ContinueToken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_clarity.core.timestamps import Window
     from tap_clarity.planning.due import Due
     from tap_clarity.planning.forecast import StreamPlan
-    from tap_clarity.planning.recovery import AskCache
+    from tap_clarity.planning.recovery import QueryCache
     from tap_clarity.planning.report_ledger import ReportLedger
 
 RECENT = "recent_measurements"
@@ -39,7 +39,7 @@ class RunPlan(NamedTuple):
     """
 
     now: datetime
-    recent: GoOn | AskCache | None
+    recent: ContinueToken | QueryCache | None
     gaps: Due
     streams: Mapping[str, StreamPlan]
     ledgers: Mapping[str, ReportLedger]
@@ -103,7 +103,7 @@ def format_plan(plan: RunPlan) -> Iterator[str]:
 
 
 def _remarks(plan: RunPlan, busy: Collection[str]) -> Iterator[str]:
-    if isinstance(plan.recent, GoOn):
+    if isinstance(plan.recent, ContinueToken):
         yield f"{RECENT}: resumes with the continuation token"
     elif plan.recent:
         since = plan.recent.start

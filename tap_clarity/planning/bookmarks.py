@@ -66,9 +66,18 @@ class RecentBookmark:
     cache_queried_at: datetime | None = None
     records_since_query: int = 0
 
+    @property
+    def has_covered(self) -> bool:
+        """Whether Clarity has ever accepted the query: for gaps, no report need have been read."""
+        return self.covered_until is not None
+
     def with_ledger(self, ledger: ReportLedger) -> RecentBookmark:
         """Give the bookmark with a later state of its reports."""
         return replace(self, ledger=ledger)
+
+    def accept(self, report: Report, replaced: Report | None, now: datetime) -> RecentBookmark:
+        """Add a pending report, in place of another one if one is given."""
+        return self.with_ledger(self.ledger.accept(report, replaced, now))
 
     def complete(self, report: Report, served: Window, *, is_empty: bool = False) -> RecentBookmark:
         """Record that a report has filled a time range."""
@@ -137,9 +146,20 @@ class ReportBookmark:
             slot=self.slot,
         )
 
+    @property
+    def has_covered(self) -> bool:
+        """Whether any report of the query has been read."""
+        return bool(self.covered)
+
     def with_ledger(self, ledger: ReportLedger) -> ReportBookmark:
         """Give the bookmark with a later state of its reports."""
         return replace(self, ledger=ledger)
+
+    def accept(self, report: Report, replaced: Report | None, now: datetime) -> ReportBookmark:
+        """Add a pending report; the slot need not read its window again."""
+        slot = self.slot.without(report.window) if self.slot else None
+        ledger = self.ledger.accept(report, replaced, now)
+        return replace(self, slot=slot, ledger=ledger)
 
     def complete(self, report: Report, served: Window, *, is_empty: bool = False) -> ReportBookmark:
         """Record that the rows of a report have been written, or that it has none.

@@ -1,9 +1,10 @@
-"""How to go on with the recent measurements, so that no hole is left that can be filled."""
+"""How to request recent measurements so that no gap is left that can be filled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.core.timestamps import EPOCH, Window, floor
@@ -17,77 +18,93 @@ if TYPE_CHECKING:
 
 TOKEN_LIFE = timedelta(hours=24)
 """The documented one; see `_token_life`."""
-CLOCK_ERROR = timedelta(minutes=15)
-"""By how much the local clock may be off before Clarity's is asked for."""
+MAX_CLOCK_SKEW = timedelta(minutes=15)
+"""Between the local clock and Clarity's; beyond it, Clarity's counts."""
 
 
-class Known(NamedTuple):
+class QueryReason(Enum):
+    """Why the recent cache is queried, rather than continued from."""
+
+    FIRST_RUN = auto()
+    QUERY_CHANGED = auto()
+    DATASOURCES_CHANGED = auto()
+    NO_TOKEN = auto()
+    TOKEN_EXPIRED = auto()
+    TOKEN_REJECTED = auto()
+    DAILY_QUERY = auto()
+
+
+class TokenState(NamedTuple):
     """What is known from the last run.
 
     Attributes:
-        token: Continues from the last reply; None if there is none.
-        issued_at: When that reply came.
-        covered_until: Up to when everything has been asked for; None if nothing ever was.
-        same_query: Whether all this belongs to the query of this run.
-        same_datasources: Whether the organisation may read the same datasources as then.
-        refused: Whether Clarity has refused the token.
+        token: Continues from the last response; None if there is none.
+        issued_at: When that response came.
+        covered_until: Up to when everything has been requested; None before the first run.
+        is_same_query: Whether all this belongs to the query of this run.
+        is_same_datasources: Whether the organization may read the same datasources as then.
     """
 
     token: str | None
     issued_at: datetime | None
     covered_until: datetime | None
-    same_query: bool = True
-    same_datasources: bool = True
-    refused: bool = False
+    is_same_query: bool = True
+    is_same_datasources: bool = True
 
 
-class GoOn(NamedTuple):
-    """Continue from where the token was issued: nothing is missed, nothing comes twice."""
+class ContinueToken(NamedTuple):
+    """Continue from the response that issued the token."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
-class AskCache:
-    """Ask for everything from `start` on; `hole` is what the cache may no longer have, if anything.
+class QueryCache:
+    """Query the recent cache for everything from `start` on.
 
-    `why` says, for people, why there is no going on.
+    Attributes:
+        start: The first timestamp to request.
+        gap: What the cache may no longer have; None if it has everything.
+        reason: Why there is no continuing, for the log.
     """
 
     start: datetime
-    hole: Window | None
-    why: str = field(default="", compare=False)
+    gap: Window | None
+    reason: QueryReason = field(default=QueryReason.NO_TOKEN, compare=False)
 
 
-Step = GoOn | AskCache
+Step = ContinueToken | QueryCache
 
 
-def next_step(known: Known, frequency: Frequency, now: datetime) -> Step:
-    """Decide how to get the measurements since the last run."""
-    if known.token and not _why_not_go_on(known, frequency, now):
-        return GoOn(known.token)
-    return ask_cache(known, frequency, now)
+def next_step(state: TokenState, frequency: Frequency, now: datetime) -> Step:
+    """Decide how to request the measurements since the last run."""
+    problem = _token_problem(state, frequency, now)
+    if state.token and problem is None:
+        return ContinueToken(state.token)
+    return query_cache(state, frequency, now, problem or QueryReason.NO_TOKEN)
 
 
-def ask_cache(known: Known, frequency: Frequency, now: datetime) -> AskCache:
-    """Decide from when on to ask the cache, without a token."""
+def query_cache(
+    state: TokenState, frequency: Frequency, now: datetime, reason: QueryReason
+) -> QueryCache:
+    """Decide from when on to query the recent cache, without a token."""
     # Clarity's clock may be a little ahead, and its cache then reaches back a little less. A start
     # before the cache may be rejected.
-    oldest, why = _oldest(frequency, now), _why_not_go_on(known, frequency, now)
-    # Where the clock was put back, the last run's word on what it covered is worth nothing.
-    if known.covered_until is None or known.covered_until - now > CLOCK_ERROR:
-        return AskCache(oldest, None, why)
-    safe = safe_until(min(known.covered_until, now), frequency)
+    oldest = _oldest(frequency, now)
+    # Where the clock was put back, what the last run claims to have covered counts for nothing.
+    if state.covered_until is None or state.covered_until - now > MAX_CLOCK_SKEW:
+        return QueryCache(oldest, None, reason)
+    safe = safe_until(min(state.covered_until, now), frequency)
     if safe < oldest:
         # One step of overlap, so that the seam belongs to both.
-        hole = Window(safe, floor(oldest, frequency.step) + frequency.step)
-        return AskCache(oldest, hole, why)
+        gap = Window(safe, floor(oldest, frequency.step) + frequency.step)
+        return QueryCache(oldest, gap, reason)
     # What another query covered, or other datasources, says nothing about this one's.
-    same = known.same_query and known.same_datasources
-    return AskCache(safe if same else oldest, None, why)
+    is_same = state.is_same_query and state.is_same_datasources
+    return QueryCache(safe if is_same else oldest, None, reason)
 
 
-def daily_query(queried_at: datetime | None, frequency: Frequency, now: datetime) -> AskCache:
+def daily_query(queried_at: datetime | None, frequency: Frequency, now: datetime) -> QueryCache:
     """Query the cache again from what the query before it, at `queried_at`, left open.
 
     Whether continuations bring late measurements is not documented. This query does, as far as the
@@ -95,7 +112,7 @@ def daily_query(queried_at: datetime | None, frequency: Frequency, now: datetime
     """
     oldest = _oldest(frequency, now)
     start = max(oldest, safe_until(queried_at, frequency)) if queried_at else oldest
-    return AskCache(start, None, "its daily query is due")
+    return QueryCache(start, None, QueryReason.DAILY_QUERY)
 
 
 def is_query_due(queried_at: datetime | None, frequency: Frequency, now: datetime) -> bool:
@@ -108,37 +125,39 @@ def is_query_due(queried_at: datetime | None, frequency: Frequency, now: datetim
     return queried_at.date() != now.date() or now - queried_at >= frequency.cache / 2
 
 
-def without_start(step: AskCache, known: Known, frequency: Frequency, now: datetime) -> AskCache:
-    """Give the step to note after a query without a start, which the service rejected.
+def query_without_start(
+    step: QueryCache, state: TokenState, frequency: Frequency, now: datetime
+) -> QueryCache:
+    """Give the step to record after a query without a start, which the service rejected.
 
-    How far back such a response reaches is unknown: all since the wanted start is left to reports.
-    A first run has no start that is wanted.
+    How far back such a response reaches is unknown: reports fill all since the start of the step.
+    A first run leaves no gap.
     """
-    if known.covered_until is None:
+    if state.covered_until is None:
         return step
-    start = step.hole.start if step.hole else step.start
-    return replace(step, hole=Window(start, floor(now, frequency.step)))
+    start = step.gap.start if step.gap else step.start
+    return replace(step, gap=Window(start, floor(now, frequency.step)))
 
 
-def is_off(clock: datetime, by_clarity: datetime) -> bool:
-    """Whether the local clock is so wrong that what was decided by it has to be decided anew."""
-    return abs(clock - by_clarity) > CLOCK_ERROR
+def is_clock_skewed(local: datetime, clarity: datetime) -> bool:
+    """Tell whether the local clock differs so much that Clarity's time has to count."""
+    return abs(local - clarity) > MAX_CLOCK_SKEW
 
 
-def after_reply(
+def after_response(
     bookmark: RecentBookmark, step: Step, token: str | None, at: datetime, records: int = 0
 ) -> RecentBookmark:
-    """Note what a reply that came `at` an instant has covered, all of it written by now.
+    """Give the bookmark after all records of a response have been written.
 
     Args:
-        bookmark: Where the stream stood before.
-        step: How the reply was requested.
+        bookmark: The bookmark before.
+        step: How the response was requested.
         token: What continues after it, if anything.
-        at: When it came.
+        at: When Clarity answered.
         records: How many of its records have a time at or after `safe_until` of the last query.
     """
-    is_query = isinstance(step, AskCache)
-    found = [step.hole] if isinstance(step, AskCache) and step.hole else []
+    is_query = isinstance(step, QueryCache)
+    found = [step.gap] if isinstance(step, QueryCache) and step.gap else []
     return replace(
         bookmark,
         token=token,
@@ -150,30 +169,28 @@ def after_reply(
     )
 
 
-def _why_not_go_on(known: Known, frequency: Frequency, now: datetime) -> str:
-    if not known.same_query:
-        return "the settings of the query have changed"
-    if not known.same_datasources:
-        return "the list of datasources has changed"
-    if not known.token or not known.issued_at:
-        return "there is no continuation token" if known.covered_until else "this is the first run"
-    if now - known.issued_at >= _token_life(frequency):
-        return f"the continuation token of {known.issued_at:%Y-%m-%d %H:%M} UTC has expired"
-    if known.refused:
-        return "Clarity has refused the continuation token"
-    return ""
+def _token_problem(state: TokenState, frequency: Frequency, now: datetime) -> QueryReason | None:
+    if not state.is_same_query:
+        return QueryReason.QUERY_CHANGED
+    if not state.is_same_datasources:
+        return QueryReason.DATASOURCES_CHANGED
+    if not state.token or not state.issued_at:
+        return QueryReason.NO_TOKEN if state.covered_until else QueryReason.FIRST_RUN
+    if now - state.issued_at >= _token_life(frequency):
+        return QueryReason.TOKEN_EXPIRED
+    return None
 
 
-def safe_until(asked_at: datetime, frequency: Frequency) -> datetime:
-    """Give the instant before which nothing more can have come after it was asked for.
+def safe_until(requested_at: datetime, frequency: Frequency) -> datetime:
+    """Give the time before which nothing more can have come after it was requested.
 
     A measurement arrives after its period has ended, and may be late.
     """
-    return floor(max(asked_at, EPOCH) - _margin(frequency), frequency.step)
+    return floor(max(requested_at, EPOCH) - _margin(frequency), frequency.step)
 
 
 def _margin(frequency: Frequency) -> timedelta:
-    return CLOCK_ERROR + (frequency.period or timedelta(0)) + frequency.lateness
+    return MAX_CLOCK_SKEW + (frequency.period or timedelta(0)) + frequency.lateness
 
 
 def _token_life(frequency: Frequency) -> timedelta:
@@ -185,5 +202,5 @@ def _token_life(frequency: Frequency) -> timedelta:
 
 
 def _oldest(frequency: Frequency, now: datetime) -> datetime:
-    """Give the earliest instant that the cache holds for certain."""
-    return now - frequency.cache + CLOCK_ERROR
+    """Give the earliest time that the cache holds for certain."""
+    return now - frequency.cache + MAX_CLOCK_SKEW

@@ -29,7 +29,7 @@ Record = dict[str, Any]
 class ClarityStream(Stream):
     """A stream that fails alone: its error is logged in one line, and the others go on."""
 
-    source: ClassVar[str]
+    source: str
     """Where its records come from, for the documentation."""
     advances_by: ClassVar[str] = "full table"
 

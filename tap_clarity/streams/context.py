@@ -11,14 +11,17 @@ from tap_clarity.api.metadata import JsonObject, Listing, list_resource
 from tap_clarity.api.report_waits import WaitBudget
 from tap_clarity.api.transport import Connection
 from tap_clarity.streams.prefetch import Workers
+from tap_clarity.streams.report_plan import ReportPlan
+from tap_clarity.streams.report_quota import SharedQuota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from tap_clarity.core.clock import Clock
     from tap_clarity.settings import Settings
-    from tap_clarity.streams.report_plan import ReportPlan
+    from tap_clarity.streams.measurements import MeasurementStream
+    from tap_clarity.streams.reports import ReportStream
 
 
 REFERENCE_SITE = "REFERENCE_SITE"
@@ -34,8 +37,8 @@ class Run:
         user_agent: How to call ourselves.
         emit_state: Writes a STATE message now, if the state has changed.
         failed: Names of the streams that have failed.
-        quota_told: Whether it has been logged when report requests resume.
-        report_plan: What this run does about reports; made by the first report stream.
+        measurement_streams: Gives all streams that request reports.
+        report_streams: Gives the report streams that are selected.
         access_starts: From when on the measurements of a datasource may be read, by its id, as the
             details of this run say; None if they do not say so.
     """
@@ -44,9 +47,9 @@ class Run:
     clock: Clock
     user_agent: str
     emit_state: Callable[[], None]
+    measurement_streams: Callable[[], Sequence[MeasurementStream]]
+    report_streams: Callable[[], Sequence[ReportStream]]
     failed: set[str] = field(default_factory=set)
-    quota_told: bool = False
-    report_plan: ReportPlan | None = None
     access_starts: dict[str, datetime | None] = field(default_factory=dict)
 
     @cached_property
@@ -59,6 +62,16 @@ class Run:
             read_timeout=self.settings.request_timeout,
             clock=self.clock,
         )
+
+    @cached_property
+    def quota(self) -> SharedQuota:
+        """The report quota, which all streams share."""
+        return SharedQuota(self.measurement_streams, self.settings.report_daily_limit, self.clock)
+
+    @cached_property
+    def report_plan(self) -> ReportPlan:
+        """What this run does about reports, decided when the first report stream runs."""
+        return ReportPlan(self, self.report_streams(), self.clock.now())
 
     @cached_property
     def wait_budget(self) -> WaitBudget:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from singer_sdk import metrics
 from singer_sdk.exceptions import ConfigValidationError
@@ -26,6 +27,7 @@ from tap_clarity.measurements.records import LongLayout, WideLayout
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
 from tap_clarity.output.batch import BatchFiles
 from tap_clarity.output.line_writer import LineWriter, RecordLines
+from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
 from tap_clarity.streams.base import ClarityStream, Record
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from tap_clarity.planning.state_values import State
     from tap_clarity.settings import Settings
     from tap_clarity.streams.context import Run
+    from tap_clarity.streams.report_journal import ReportJournal
 
+B = TypeVar("B", RecentBookmark, ReportBookmark)
 Piece = Record | Lines
 """Records, one by one or written out already."""
 
@@ -63,13 +67,20 @@ class MeasurementStream(ClarityStream):
     # The decoder builds each record from a fixed list of fields, typed already.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    id_field: ClassVar[str] = "datasource_id"
+    id_field: str = "datasource_id"
+    report: str
+    """Name of the report that it requests."""
 
     def __init__(self, tap: Tap, run: Run) -> None:
         layout, frequency = run.settings.measurement_layout, run.settings.frequency.name
         self._own_schema = measurement_schema(self.id_field, layout, frequency)
         super().__init__(tap, run)
         self.primary_keys = measurement_keys(self.id_field, layout)
+
+    @property
+    @abstractmethod
+    def journal(self) -> ReportJournal[Any]:
+        """The owner of the stream's bookmark, and the journal of its report jobs."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -181,6 +192,16 @@ class MeasurementStream(ClarityStream):
             and all(self.mask["properties", name] for name in self.schema["properties"])
             and isinstance(self._tap.message_writer, LineWriter)
         )
+
+    def read_bookmark(self, kind: type[B]) -> B:
+        """Read what the last run has left; without a usable state, an empty bookmark."""
+        try:
+            return kind.from_state(self.stream_state)
+        except ValueError as error:
+            self.logger.warning(
+                "State of %s is unusable: %s; starting without state", self.name, error
+            )
+            return kind()
 
     def save(self, state: State) -> None:
         """Replace the stream's state, in one step, and write it out."""

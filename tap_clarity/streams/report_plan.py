@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from tap_clarity.api.errors import ClarityError
 from tap_clarity.planning.due import allocate_quota, find_due
+from tap_clarity.streams.report_reading import new_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from tap_clarity.api.report_jobs import ReportJobs
     from tap_clarity.api.report_requests import Lane
+    from tap_clarity.streams.context import Run
     from tap_clarity.streams.measurements import Piece
     from tap_clarity.streams.reports import ReportStream
 
@@ -20,21 +21,15 @@ if TYPE_CHECKING:
 class ReportPlan:
     """The windows that are due in a run, and the jobs that request and read them."""
 
-    def __init__(self, streams: Mapping[str, ReportStream], left: int, now: datetime) -> None:
-        """Plan the jobs.
-
-        Args:
-            streams: The selected report streams by name, in the order in which they run.
-            left: How many requests today's quota has left.
-            now: The present instant.
-        """
-        self.jobs: ReportJobs[Piece] = next(iter(streams.values())).new_jobs()
-        for stream in streams.values():
-            stream.begin(now)
-        self.dues = {name: find_due(*stream.plan(now), now) for name, stream in streams.items()}
-        self.shares = allocate_quota(self.dues, left)
+    def __init__(self, run: Run, streams: Sequence[ReportStream], now: datetime) -> None:
+        """Plan the jobs of the selected report streams, in the order in which they run."""
+        self.jobs = new_jobs(run)
+        for stream in streams:
+            stream.prepare(now)
+        self.dues = {stream.name: find_due(*stream.plan(now), now) for stream in streams}
+        self.shares = allocate_quota(self.dues, run.quota.left)
         self._lanes: dict[str, Lane[Piece] | None] = {}
-        for stream in streams.values():
+        for stream in streams:
             try:
                 self._lanes[stream.name] = stream.plan_lane(self.dues[stream.name])
             except ClarityError as error:
@@ -43,7 +38,7 @@ class ReportPlan:
         self.jobs.add([lane for lane in self._lanes.values() if lane])
 
     @property
-    def put_off(self) -> int:
+    def postponed(self) -> int:
         """How many windows are due for which today's quota has no requests left."""
         return sum(self.dues[name].total - self.shares[name].total for name in self.dues)
 

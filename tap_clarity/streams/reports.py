@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -13,14 +12,9 @@ from tap_clarity.planning.bookmarks import ReportBookmark, fingerprint
 from tap_clarity.planning.due import Due, Scope, current_slot
 from tap_clarity.planning.forecast import StreamPlan
 from tap_clarity.planning.report_ledger import ReportLedger
-from tap_clarity.streams.measurements import measurement_query
-from tap_clarity.streams.report_base import (
-    ReportingStream,
-    Selector,
-    datasource_selector,
-    report_quota,
-)
-from tap_clarity.streams.report_plan import ReportPlan
+from tap_clarity.streams.measurements import MeasurementStream, measurement_query
+from tap_clarity.streams.report_journal import ReportJournal
+from tap_clarity.streams.report_reading import new_lane, read_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,34 +23,37 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.api.metadata import JsonObject
     from tap_clarity.api.report_requests import Lane
-    from tap_clarity.planning.reports import Report
     from tap_clarity.streams.base import Record
+    from tap_clarity.streams.context import Run
     from tap_clarity.streams.measurements import Piece
+    from tap_clarity.streams.report_kinds import ReportKind
 
 DAYS_OF_HISTORY = 30
-STAGES_WITHOUT_DATA = {"purchased", "configured"}
-"""Life stages in which a node has not measured yet."""
 
 
-class ReportStream(ReportingStream[ReportBookmark]):
-    """The history, covered window by window."""
+class ReportStream(MeasurementStream):
+    """The history of one kind of ids, covered window by window."""
 
     advances_by = "windows in state"
 
-    @property
-    @abstractmethod
-    def selected_ids(self) -> tuple[str, ...] | None:
-        """Ids that the settings name; None for all of the organization's."""
+    def __init__(self, tap: Tap, run: Run, kind: ReportKind) -> None:
+        self.name = kind.stream
+        self.source = f"report {kind.report}"
+        self.report = kind.report
+        self.id_field = kind.id_field
+        self.selected_by_default = kind.is_selected_by_default
+        self.kind = kind
+        super().__init__(tap, run)
 
-    def read_bookmark(self) -> ReportBookmark:
-        """Read the stream's state; coverage and reports of another query do not count."""
+    @cached_property
+    def journal(self) -> ReportJournal[ReportBookmark]:
+        """The owner of the bookmark; coverage and reports of another query do not count."""
         stored = self._stored
         if self.is_restarted:
             ledger = ReportLedger(usage=stored.ledger.usage)
             stored = ReportBookmark(start=stored.start, ledger=ledger)
-        return replace(stored, fingerprint=self._fingerprint)
+        return ReportJournal(self, replace(stored, fingerprint=self._fingerprint))
 
     @property
     def is_restarted(self) -> bool:
@@ -66,27 +63,17 @@ class ReportStream(ReportingStream[ReportBookmark]):
     @cached_property
     def _stored(self) -> ReportBookmark:
         """What the last run has left; the state itself changes with each checkpoint."""
-        try:
-            return ReportBookmark.from_state(self.stream_state)
-        except ValueError as error:
-            self.logger.warning(
-                "State of %s is unusable: %s; starting without state", self.name, error
-            )
-            return ReportBookmark()
+        return self.read_bookmark(ReportBookmark)
 
     @property
     def _fingerprint(self) -> str:
-        query = measurement_query(self.run.settings)
-        return fingerprint(**query, report=self.report, chosen=self.selected_ids)
-
-    @property
-    def has_covered(self) -> bool:
-        """Whether any report of the present query has been written."""
-        return bool(self.bookmark.covered)
+        settings = self.run.settings
+        ids = self.kind.configured_ids(settings)
+        return fingerprint(**measurement_query(settings), report=self.report, chosen=ids)
 
     def plan(self, now: datetime) -> StreamPlan:
         """Sum up what the stream is to cover, and how far it has come."""
-        settings, bookmark = self.run.settings, self.bookmark
+        settings, bookmark = self.run.settings, self.journal.bookmark
         start = settings.start_date or bookmark.start or default_start(now)
         if bookmark.access_start:
             start = max(start, floor(bookmark.access_start, DAY))
@@ -101,54 +88,42 @@ class ReportStream(ReportingStream[ReportBookmark]):
         )
         return StreamPlan(scope, bookmark.progress)
 
+    def prepare(self, now: datetime) -> None:
+        """Fix where the history begins, and the slot; the next checkpoint writes them out."""
+        bookmark = self.journal.bookmark
+        if bookmark.start is None and self.run.settings.start_date is None:
+            bookmark = replace(bookmark, start=default_start(now))
+        if self.run.access_starts:
+            bookmark = replace(bookmark, access_start=self.kind.access_start(self.run))
+        self.journal.prepare(bookmark)
+        scope = self.plan(now).scope
+        wanted = [Window(scope.start, max(scope.start, scope.limit(now)))]
+        bookmark = self.journal.bookmark
+        self.journal.prepare(bookmark.with_ledger(bookmark.ledger.drop_outside(wanted)))
+        slot = current_slot(*self.plan(now), now)
+        self.journal.prepare(replace(self.journal.bookmark, slot=slot))
+
     def plan_lane(self, due: Due) -> Lane[Piece] | None:
         """Describe the stream's jobs; None if there is nothing to report on.
 
         Raises:
             ClarityError: If its ids have to be looked up, and cannot be.
         """
-        selector = self.selector()
+        selector = self.kind.selector(self.run)
         if selector.is_empty:
-            return self.lane(selector, Due()) if self.pending else None
-        return self.lane(selector, due)
+            return new_lane(self, selector, Due()) if self.journal.pending else None
+        return new_lane(self, selector, due)
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         now = self.run.clock.now()
         plan = self.run.report_plan
-        if plan is None:
-            left = report_quota(self._tap).left(now)
-            plan = self.run.report_plan = ReportPlan(selected_reports(self._tap), left, now)
         lane = plan.lane_of(self)
         if lane is None:
             self.logger.info("%s: the organization has nothing to report on", self.name)
             return
         self._log_plan(plan.dues[self.name], plan.shares[self.name].total, now)
-        yield from self.reported_records(plan.jobs, lane)
-        self.log_put_off(plan.put_off)
-
-    def begin(self, now: datetime) -> None:
-        """Fix where the history begins, and the slot; the next checkpoint writes them out."""
-        start, access_start = self.bookmark.start, self.bookmark.access_start
-        if start is None and self.run.settings.start_date is None:
-            start = default_start(now)
-        if self.run.access_starts:
-            access_start = self.access_start()
-        self._bookmark = replace(self.bookmark, start=start, access_start=access_start)
-        scope = self.plan(now).scope
-        wanted = [Window(scope.start, max(scope.start, scope.limit(now)))]
-        self._bookmark = self._bookmark.with_ledger(self._bookmark.ledger.drop_outside(wanted))
-        self._bookmark = replace(self._bookmark, slot=current_slot(*self.plan(now), now))
-
-    def access_start(self) -> datetime | None:
-        """Give from when on measurements may be read, if the details of this run say so."""
-        return None
-
-    def accepted(self, report: Report, replaced: Report | None) -> None:
-        """Add a pending report; what it reads again need not be requested for that any more."""
-        slot = self.bookmark.slot
-        if slot:
-            self._bookmark = replace(self.bookmark, slot=slot.without(report.window))
-        super().accepted(report, replaced)
+        yield from read_reports(self, plan.jobs, lane)
+        self.journal.report_postponed(plan.postponed)
 
     def _log_plan(self, due: Due, requests: int, now: datetime) -> None:
         if self.is_restarted:
@@ -156,7 +131,7 @@ class ReportStream(ReportingStream[ReportBookmark]):
                 "%s: settings of its query have changed; it starts again from %s, for %d reports",
                 *(self.name, format_instant(self.plan(now).scope.start), due.total),
             )
-        pending = len(self.pending)
+        pending = len(self.journal.pending)
         if due.total or pending:
             self.logger.info(
                 "%s: reports due: %d (new data %d, lookback %d, retries %d, backfill %d), "
@@ -170,79 +145,3 @@ class ReportStream(ReportingStream[ReportBookmark]):
 def default_start(now: datetime) -> datetime:
     """Give where the history begins if no setting says so."""
     return floor(now, DAY) - DAYS_OF_HISTORY * DAY
-
-
-def selected_reports(tap: Tap) -> dict[str, ReportStream]:
-    """Give the report streams that run, in their order."""
-    return {
-        stream.name: stream
-        for stream in tap.streams.values()
-        if isinstance(stream, ReportStream) and stream.selected
-    }
-
-
-class DatasourceMeasurements(ReportStream):
-    """The history of the datasources."""
-
-    name = "datasource_measurements"
-    source = "report datasource-measurements"
-    report = "datasource-measurements"
-
-    @property
-    def selected_ids(self) -> tuple[str, ...] | None:
-        return self.run.settings.datasource_ids
-
-    def selector(self) -> Selector:
-        return datasource_selector(self.selected_ids)
-
-    def access_start(self) -> datetime | None:
-        known = self.run.access_starts
-        if not known or not (self.selected_ids or self.run.knows_datasources):
-            return None
-        ids = self.selected_ids or [item["datasourceId"] for item in self.run.datasources]
-        starts = [known.get(id_) for id_ in ids]
-        found = [start for start in starts if start]
-        return min(found, default=None) if len(found) == len(starts) else None
-
-
-class NodeMeasurements(ReportStream):
-    """The history of the nodes, whichever datasources they fed."""
-
-    name = "node_measurements"
-    source = "report node-measurements"
-    selected_by_default = False
-    report = "node-measurements"
-    id_field = "node_id"
-
-    @property
-    def selected_ids(self) -> tuple[str, ...] | None:
-        return self.run.settings.node_ids
-
-    def selector(self) -> Selector:
-        if self.selected_ids:
-            return Selector("nodeIds", self.selected_ids)
-        own = (node["nodeId"] for node in self.run.nodes if _may_have_data(node))
-        return Selector("nodeIds", tuple(sorted(own)))
-
-
-class ReferenceSiteMeasurements(ReportStream):
-    """The history of the reference sites."""
-
-    name = "reference_site_measurements"
-    source = "report reference-site-measurements"
-    selected_by_default = False
-    report = "reference-site-measurements"
-    id_field = "reference_site_id"
-
-    @property
-    def selected_ids(self) -> tuple[str, ...] | None:
-        return self.run.settings.reference_site_ids
-
-    def selector(self) -> Selector:
-        return Selector("refSiteIds", self.selected_ids or self.run.reference_sites)
-
-
-def _may_have_data(node: JsonObject) -> bool:
-    life_stage = node.get("lifeStage")
-    stage = life_stage.get("stage") if isinstance(life_stage, dict) else None
-    return stage not in STAGES_WITHOUT_DATA

@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
@@ -18,7 +19,7 @@ from tap_clarity.api.errors import ClarityError
 from tap_clarity.output import line_writer as writer
 from tap_clarity.output.line_writer import Stopped
 from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.reports import DatasourceMeasurements, NodeMeasurements
+from tap_clarity.streams.report_kinds import REPORT_KINDS
 from tap_clarity.tap import TapClarity
 from tests.support.launcher import mortal
 from tests.support.report_harness import SandboxClock
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 RECENT, DATASOURCES, NODES = "recent_measurements", "datasource_measurements", "node_measurements"
 STREAMS = (RECENT, DATASOURCES, NODES)
+KINDS = (REPORT_KINDS[0], replace(REPORT_KINDS[1], is_selected_by_default=True))
+"""Datasources and nodes."""
 KILLED = -signal.SIGKILL
 SIGTERM_STATUS = 128 + signal.SIGTERM
 
@@ -75,8 +78,8 @@ def run_streams(
         output = Output(file, is_signal=interruption.is_signal)
         for thing, name, value in (
             (writer, "STANDARD_OUTPUT", file.fileno()),
-            (tap_module, "STREAMS", (RecentMeasurements, DatasourceMeasurements, NodeMeasurements)),
-            (NodeMeasurements, "selected_by_default", True),
+            (tap_module, "STREAMS", (RecentMeasurements,)),
+            (tap_module, "REPORT_KINDS", KINDS),
             (TapClarity, "clock", SandboxClock(sandbox)),
             (TapClarity, "message_writer_class", mortal(interruption.message, output.interrupt)),
             (TapClarity, "_setup_signal_handlers", lambda _: None),

@@ -118,6 +118,7 @@ def run_inside(
         for thing, name, value in (
             (writer, "STANDARD_OUTPUT", output.fileno()),
             (tap_module, "STREAMS", (Datasources, RecentMeasurements)),
+            (tap_module, "REPORT_KINDS", ()),
             (TapClarity, "clock", SkewedClock(sandbox, clock_error)),
             (TapClarity, "message_writer_class", mortal(dies_at, _die)),
             (TapClarity, "_setup_signal_handlers", lambda _: None),

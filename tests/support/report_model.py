@@ -1,6 +1,6 @@
 """Report streams and a service for which anything may go wrong: jobs and planning are the tap's.
 
-A stream is treated as `streams.report_base` and `streams.reports` treat it, but for what they log.
+A stream does as `streams.report_journal` and `streams.reports` do, but for what they log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tap_clarity.planning.quota import Quota
 from tap_clarity.planning.reports import MAX_BAD_RUNS, Echo, Report, ReportStatus
 from tap_clarity.planning.retries import MAX_FAILING
 from tap_clarity.planning.windows import overlaps, without
-from tap_clarity.streams.report_base import MAX_PENDING
+from tap_clarity.streams.report_quota import MAX_PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -245,8 +245,8 @@ class Stream:
 
     def accepted(self, report: Report, replaced: Report | None) -> None:
         assert self.bookmark.slot
-        bookmark = replace(self.bookmark, slot=self.bookmark.slot.without(report.window))
-        self._save(bookmark, bookmark.ledger.accept(report, replaced, self.clock.now()))
+        bookmark = self.bookmark.accept(report, replaced, self.clock.now())
+        self._save(bookmark, bookmark.ledger)
 
     def rejected(self, window: Window, error: ClarityError) -> None:  # noqa: ARG002
         self._excuse(window)

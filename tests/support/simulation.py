@@ -55,7 +55,7 @@ KINDS = {
 MAX_STATE_BYTES = 2048
 MAX_FAILING_WINDOWS = 12
 """Of one stream: six, and each may be parted until another one fails."""
-CLOCK_ERROR = 15 * MINUTE
+MAX_CLOCK_SKEW = 15 * MINUTE
 LATE_ROWS_WITHIN = 30 * HOUR
 """Within what time the daily query of the cache brings what continuations left out."""
 
@@ -325,7 +325,7 @@ class Simulation:
         until = min(self._read_at[-1], instant(bookmark["covered_until"]) + MINUTE) - SECOND
         if self.recent_since is None:
             depth = min(CACHE_DEPTHS[self.frequency], self.first_query_reaches or 10 * DAY)
-            self.recent_since = until - depth + 2 * CLOCK_ERROR
+            self.recent_since = until - depth + 2 * MAX_CLOCK_SKEW
         while self._awaited and self._awaited[0].arrival <= until:
             self._outstanding.append(self._awaited.popleft())
         gaps = [*spans_of(bookmark["gaps"]), *facts.closed]

@@ -53,7 +53,7 @@ METRIC: dict[Frequency, str] = {
     "day": "pm2_5ConcMass24HourMean",
 }
 CALM_RUNS, CALM_PAUSE = 4, timedelta(hours=20)
-CLOCK_ERROR = 15 * MINUTE
+MAX_CLOCK_SKEW = 15 * MINUTE
 """By how much the first run's cache may reach back less than it should."""
 FORTNIGHTS = int(os.environ.get("TEST_FORTNIGHTS", "200"))
 AS_PROCESSES = int(os.environ.get("TEST_FORTNIGHTS_AS_PROCESSES", "10"))
@@ -164,7 +164,7 @@ def chosen(sandbox: Sandbox) -> list[Datasource]:
 def all_facts(frequency: Frequency) -> list[Fact]:
     """All that there will ever be."""
     sandbox, end = city(), START + FORTNIGHT + (CALM_RUNS + 1) * CALM_PAUSE
-    window = Window(frequency, instant(START - CACHE[frequency] - CLOCK_ERROR), instant(end))
+    window = Window(frequency, instant(START - CACHE[frequency] - MAX_CLOCK_SKEW), instant(end))
     found = []
     for row in sandbox.world.rows(chosen(sandbox), window):
         for cell in cells(row, row.arrival):
@@ -212,7 +212,7 @@ class Fortnight:
             )
         self.target.load(run)
         if self.since is None and self.stand.get("covered_until"):
-            self.since = now - CACHE[self.frequency] + CLOCK_ERROR
+            self.since = now - CACHE[self.frequency] + MAX_CLOCK_SKEW
         if run.status == 0:
             self.check(now)
 

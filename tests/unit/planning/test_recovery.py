@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from tap_clarity.core.frequencies import FREQUENCIES, Frequency
 from tap_clarity.core.timestamps import EPOCH, Window, floor
 from tap_clarity.planning.recovery import (
-    AskCache,
-    GoOn,
-    Known,
-    ask_cache,
+    ContinueToken,
+    QueryCache,
+    QueryReason,
+    TokenState,
     daily_query,
     is_query_due,
     next_step,
-    without_start,
+    query_cache,
+    query_without_start,
 )
 from tests.support.window_model import at, thoroughly
 
 NOW = at("2026-03-10T09:20:30")
-KNOWN = Known(
+KNOWN = TokenState(
     token="a token",  # noqa: S106 - a token's place
     issued_at=at("2026-03-10T08:20:30"),
     covered_until=at("2026-03-10T08:20:30"),
@@ -33,7 +34,7 @@ LOST = KNOWN._replace(token=None)
 MINUTES, HOURS, DAYS = (FREQUENCIES[name] for name in ("minute", "hour", "day"))
 
 
-def last_asked(text: str, known: Known = LOST) -> Known:
+def last_asked(text: str, known: TokenState = LOST) -> TokenState:
     return known._replace(issued_at=at(text), covered_until=at(text))
 
 
@@ -49,7 +50,7 @@ def last_asked(text: str, known: Known = LOST) -> Known:
 )
 def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool) -> None:
     step = next_step(KNOWN._replace(issued_at=at(issued_at)), HOURS, NOW)
-    assert (step == GoOn("a token")) is is_good
+    assert (step == ContinueToken("a token")) is is_good
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,9 @@ def test_a_token_expires_before_a_late_measurement_can_leave_the_cache(
     frequency: Frequency, issued_at: str, *, is_good: bool
 ) -> None:
     step = next_step(last_asked(issued_at, KNOWN), frequency, NOW)
-    assert (step == GoOn("a token")) is is_good
-    if isinstance(step, AskCache):
-        assert step.hole == Window(at("2026-03-09T09:20"), at("2026-03-09T09:36"))
+    assert (step == ContinueToken("a token")) is is_good
+    if isinstance(step, QueryCache):
+        assert step.gap == Window(at("2026-03-09T09:20"), at("2026-03-09T09:36"))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_the_daily_query_begins_where_the_last_one_was_safe(
     queried_at: str | None, start: str
 ) -> None:
     step = daily_query(at(queried_at) if queried_at else None, HOURS, NOW)
-    assert step == AskCache(at(start), None)
+    assert step == QueryCache(at(start), None)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +117,10 @@ def test_the_daily_query_begins_where_the_last_one_was_safe(
     ],
 )
 def test_without_a_start_all_since_the_wanted_one_is_a_hole(
-    known: Known, hole: Window | None
+    known: TokenState, hole: Window | None
 ) -> None:
-    step = ask_cache(known, HOURS, NOW)
-    assert without_start(step, known, HOURS, NOW) == AskCache(step.start, hole)
+    step = query_cache(known, HOURS, NOW, QueryReason.TOKEN_REJECTED)
+    assert query_without_start(step, known, HOURS, NOW) == QueryCache(step.start, hole)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +129,12 @@ def test_without_a_start_all_since_the_wanted_one_is_a_hole(
         LOST,
         KNOWN._replace(token=""),
         KNOWN._replace(issued_at=None),
-        KNOWN._replace(same_query=False),
-        KNOWN._replace(same_datasources=False),
+        KNOWN._replace(is_same_query=False),
+        KNOWN._replace(is_same_datasources=False),
     ],
 )
-def test_without_a_token_of_this_query_the_cache_is_asked(known: Known) -> None:
-    assert isinstance(next_step(known, HOURS, NOW), AskCache)
+def test_without_a_token_of_this_query_the_cache_is_queried(known: TokenState) -> None:
+    assert isinstance(next_step(known, HOURS, NOW), QueryCache)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,8 @@ def test_without_a_token_of_this_query_the_cache_is_asked(known: Known) -> None:
     ],
 )
 def test_the_first_run_asks_for_the_whole_cache(frequency: Frequency, start: str) -> None:
-    step = next_step(Known(token=None, issued_at=None, covered_until=None), frequency, NOW)
-    assert step == AskCache(at(start), None)
+    step = next_step(TokenState(token=None, issued_at=None, covered_until=None), frequency, NOW)
+    assert step == QueryCache(at(start), None)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_the_first_run_asks_for_the_whole_cache(frequency: Frequency, start: str
 def test_without_a_token_the_cache_is_asked_from_the_last_point_known_covered(
     frequency: Frequency, asked_at: str, start: str
 ) -> None:
-    assert next_step(last_asked(asked_at), frequency, NOW) == AskCache(at(start), None)
+    assert next_step(last_asked(asked_at), frequency, NOW) == QueryCache(at(start), None)
 
 
 @pytest.mark.parametrize(
@@ -179,19 +180,19 @@ def test_what_is_older_than_the_cache_is_a_hole(
     frequency: Frequency, asked_at: str, start: str, hole_from: str
 ) -> None:
     step = next_step(last_asked(asked_at), frequency, NOW)
-    assert isinstance(step, AskCache)
-    assert step.hole
-    assert (step.start, step.hole.start) == (at(start), at(hole_from))
+    assert isinstance(step, QueryCache)
+    assert step.gap
+    assert (step.start, step.gap.start) == (at(start), at(hole_from))
     # Hole and cache share the seam, and little more.
-    assert timedelta(0) < step.hole.end - step.start <= frequency.step
-    assert step.hole.end == floor(step.hole.end, frequency.step)
+    assert timedelta(0) < step.gap.end - step.start <= frequency.step
+    assert step.gap.end == floor(step.gap.end, frequency.step)
 
 
 @pytest.mark.parametrize(
-    "known", [KNOWN._replace(same_query=False), KNOWN._replace(same_datasources=False)]
+    "known", [KNOWN._replace(is_same_query=False), KNOWN._replace(is_same_datasources=False)]
 )
-def test_another_query_is_asked_for_the_whole_cache(known: Known) -> None:
-    assert next_step(known, HOURS, NOW) == AskCache(at("2026-03-08T09:35:30"), None)
+def test_another_query_is_asked_for_the_whole_cache(known: TokenState) -> None:
+    assert next_step(known, HOURS, NOW) == QueryCache(at("2026-03-08T09:35:30"), None)
 
 
 @pytest.mark.parametrize(
@@ -205,14 +206,14 @@ def test_another_query_is_asked_for_the_whole_cache(known: Known) -> None:
 def test_what_a_clock_that_was_ahead_has_covered_does_not_count(
     covered_until: str, start: str
 ) -> None:
-    assert next_step(last_asked(covered_until), HOURS, NOW) == AskCache(at(start), None)
+    assert next_step(last_asked(covered_until), HOURS, NOW) == QueryCache(at(start), None)
 
 
 def test_a_state_from_before_the_first_sensor_is_no_error() -> None:
     step = next_step(last_asked("0001-01-01"), DAYS, NOW)
-    assert isinstance(step, AskCache)
-    assert step.hole
-    assert step.hole.start.year == 1969
+    assert isinstance(step, QueryCache)
+    assert step.gap
+    assert step.gap.start.year == 1969
 
 
 @thoroughly
@@ -235,5 +236,11 @@ def test_whatever_arrives_after_the_last_run_is_asked_for_or_in_a_hole(
     by_its_clock = NOW - pause + clock_error
     known = LOST._replace(issued_at=by_its_clock, covered_until=by_its_clock)
     step = next_step(known, frequency, NOW)
-    assert isinstance(step, AskCache)
-    assert step.start <= time or (step.hole and time in step.hole)
+    assert isinstance(step, QueryCache)
+    assert step.start <= time or (step.gap and time in step.gap)
+
+
+def test_after_a_rejected_token_the_cache_is_queried_from_the_last_point_known_covered() -> None:
+    step = query_cache(KNOWN, HOURS, NOW, QueryReason.TOKEN_REJECTED)
+    assert step == QueryCache(at("2026-03-10T04:00"), None)
+    assert step.reason is QueryReason.TOKEN_REJECTED

@@ -22,14 +22,15 @@ from tap_clarity.core.timestamps import DAY, Window
 from tap_clarity.planning.bookmarks import RecentBookmark
 from tap_clarity.planning.gaps import find_due_gaps
 from tap_clarity.planning.recovery import (
-    AskCache,
-    GoOn,
-    Known,
+    ContinueToken,
+    QueryCache,
+    QueryReason,
     Step,
-    after_reply,
-    ask_cache,
-    is_off,
+    TokenState,
+    after_response,
+    is_clock_skewed,
     next_step,
+    query_cache,
 )
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.reports import Report
@@ -43,91 +44,83 @@ NOW = at("2026-03-10T09:20")
 HOURS = FREQUENCIES["hour"]
 
 
-def known(  # noqa: PLR0913 - one for each thing that may be known
+def known(
     token: str | None = "a token",  # noqa: S107 - a token's place
     issued: str | None = "2026-03-10T08:20",
     covered: str | None = "2026-03-10T08:20",
     *,
-    same_query: bool = True,
-    same_datasources: bool = True,
-    refused: bool = False,
-) -> Known:
-    return Known(
+    is_same_query: bool = True,
+    is_same_datasources: bool = True,
+) -> TokenState:
+    return TokenState(
         token=token,
         issued_at=at(issued) if issued else None,
         covered_until=at(covered) if covered else None,
-        same_query=same_query,
-        same_datasources=same_datasources,
-        refused=refused,
+        is_same_query=is_same_query,
+        is_same_datasources=is_same_datasources,
     )
 
 
-FIRST_RUN = "this is the first run"
-NO_TOKEN = "there is no continuation token"  # noqa: S105 - a sentence
-REFUSED = "Clarity has refused the continuation token"
-OTHER_QUERY = "the settings of the query have changed"
-OTHER_LIST = "the list of datasources has changed"
-EXPIRED = "the continuation token of {} UTC has expired"
 WHOLE_CACHE = "2026-03-08T09:35"
 OVERLAP = "2026-03-10T04:00"
 """Where to ask from if all is covered until 08:20: late by 3 hours, the hour itself, the clock."""
 
 
 @pytest.mark.parametrize(
-    ("given_state", "start", "hole", "why"),
+    ("given_state", "start", "gap", "reason"),
     [
-        (known(None, None, None), WHOLE_CACHE, None, FIRST_RUN),
+        (known(None, None, None), WHOLE_CACHE, None, QueryReason.FIRST_RUN),
         # No token, or none that is good.
-        (known(None), OVERLAP, None, NO_TOKEN),
-        (known(issued=None), OVERLAP, None, NO_TOKEN),
-        (known(refused=True), OVERLAP, None, REFUSED),
+        (known(None), OVERLAP, None, QueryReason.NO_TOKEN),
+        (known(issued=None), OVERLAP, None, QueryReason.NO_TOKEN),
         (
             known(issued="2026-03-09T09:20", covered="2026-03-09T09:20"),
             "2026-03-09T05:00",
             None,
-            EXPIRED.format("2026-03-09 09:20"),
+            QueryReason.TOKEN_EXPIRED,
         ),
         # What another query has covered is asked for again, as far as the cache has it.
-        (known(same_query=False), WHOLE_CACHE, None, OTHER_QUERY),
-        (known(same_datasources=False), WHOLE_CACHE, None, OTHER_LIST),
-        (known(same_query=False, refused=True), WHOLE_CACHE, None, OTHER_QUERY),
+        (known(is_same_query=False), WHOLE_CACHE, None, QueryReason.QUERY_CHANGED),
+        (known(is_same_datasources=False), WHOLE_CACHE, None, QueryReason.DATASOURCES_CHANGED),
         # The last hours that the cache holds for certain, and the first that it may not.
-        (known(None, covered="2026-03-08T14:15"), "2026-03-08T10:00", None, NO_TOKEN),
+        (known(None, covered="2026-03-08T14:15"), "2026-03-08T10:00", None, QueryReason.NO_TOKEN),
         (
             known(None, covered="2026-03-08T14:14"),
             WHOLE_CACHE,
             "2026-03-08T09:00 to 2026-03-08T10:00",
-            NO_TOKEN,
+            QueryReason.NO_TOKEN,
         ),
         (
             known(issued="2026-03-01T08:20", covered="2026-03-01T08:20"),
             WHOLE_CACHE,
             "2026-03-01T04:00 to 2026-03-08T10:00",
-            EXPIRED.format("2026-03-01 08:20"),
+            QueryReason.TOKEN_EXPIRED,
         ),
         # A hole is a hole, whatever else has changed.
         (
-            known(covered="2026-03-01T08:20", same_query=False),
+            known(covered="2026-03-01T08:20", is_same_query=False),
             WHOLE_CACHE,
             "2026-03-01T04:00 to 2026-03-08T10:00",
-            OTHER_QUERY,
+            QueryReason.QUERY_CHANGED,
         ),
         (
-            known(covered="2026-03-01T08:20", same_datasources=False),
+            known(covered="2026-03-01T08:20", is_same_datasources=False),
             WHOLE_CACHE,
             "2026-03-01T04:00 to 2026-03-08T10:00",
-            OTHER_LIST,
+            QueryReason.DATASOURCES_CHANGED,
         ),
         # A clock that is a little behind, and one that was far ahead.
-        (known(None, covered="2026-03-10T09:35"), "2026-03-10T05:00", None, NO_TOKEN),
-        (known(None, covered="2026-03-15T09:20"), WHOLE_CACHE, None, NO_TOKEN),
+        (known(None, covered="2026-03-10T09:35"), "2026-03-10T05:00", None, QueryReason.NO_TOKEN),
+        (known(None, covered="2026-03-15T09:20"), WHOLE_CACHE, None, QueryReason.NO_TOKEN),
     ],
 )
-def test_the_cache_is_asked(given_state: Known, start: str, hole: str | None, why: str) -> None:
+def test_the_cache_is_queried(
+    given_state: TokenState, start: str, gap: str | None, reason: QueryReason
+) -> None:
     step = next_step(given_state, HOURS, NOW)
-    assert step == AskCache(at(start), span(hole) if hole else None)
-    assert isinstance(step, AskCache)
-    assert step.why == why
+    assert step == QueryCache(at(start), span(gap) if gap else None)
+    assert isinstance(step, QueryCache)
+    assert step.reason is reason
 
 
 @pytest.mark.parametrize(
@@ -140,21 +133,21 @@ def test_the_cache_is_asked(given_state: Known, start: str, hole: str | None, wh
         known(covered=None),
     ],
 )
-def test_a_good_token_goes_on(given_state: Known) -> None:
-    assert next_step(given_state, HOURS, NOW) == GoOn("a token")
+def test_a_good_token_is_continued(given_state: TokenState) -> None:
+    assert next_step(given_state, HOURS, NOW) == ContinueToken("a token")
 
 
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(0, False), (15, False), (-15, False), (16, True), (-16, True)]
 )
 def test_a_clock_is_off_by_more_than_a_quarter_of_an_hour(minutes: int, *, expected: bool) -> None:
-    assert is_off(NOW + minutes * MINUTE, NOW) is expected
+    assert is_clock_skewed(NOW + minutes * MINUTE, NOW) is expected
 
 
 def test_a_reply_is_noted_with_what_the_cache_no_longer_had() -> None:
     before = RecentBookmark(gaps=spans("2026-02-01 to 2026-02-03"))
     hole = span("2026-02-03 to 2026-02-09")
-    after = after_reply(before, AskCache(NOW - DAY, hole), "new", NOW, 5)
+    after = after_response(before, QueryCache(NOW - DAY, hole), "new", NOW, 5)
     assert after == RecentBookmark(
         token="new",  # noqa: S106 - a token's place
         issued_at=NOW,
@@ -164,7 +157,7 @@ def test_a_reply_is_noted_with_what_the_cache_no_longer_had() -> None:
         records_since_query=5,
     )
     later = NOW + HOUR
-    assert after_reply(after, GoOn("new"), None, later, 3) == replace(
+    assert after_response(after, ContinueToken("new"), None, later, 3) == replace(
         after, token=None, issued_at=later, covered_until=later, records_since_query=8
     )
 
@@ -224,12 +217,12 @@ class Tap:
         self._load()
         self._refuses, self.questions = luck is Luck.TOKEN_REFUSED, 0
         step = self._ask(now, clock)
-        if is_off(clock, now) and step != next_step(self._known(), self.frequency, now):
+        if is_clock_skewed(clock, now) and step != next_step(self._known(), self.frequency, now):
             step = self._ask(now, now)
         if luck is Luck.KILLED_BEFORE_STATE:
             return False
         token = None if luck is Luck.TOKEN_MISSING else now.isoformat()
-        self.bookmark = after_reply(self.bookmark, step, token, now)
+        self.bookmark = after_response(self.bookmark, step, token, now)
         self._save()
         if self.promised_from is None:
             # The first run asks for the whole cache, as far as its own clock knows, but for the
@@ -250,27 +243,25 @@ class Tap:
 
     def _ask(self, now: datetime, clock: datetime) -> Step:
         step = next_step(self._known(), self.frequency, clock)
-        if isinstance(step, GoOn):
+        if isinstance(step, ContinueToken):
             self.questions += 1
             issued = datetime.fromisoformat(step.token)
             if not self._refuses and now - issued <= timedelta(hours=24):
                 held_since = now - self.frequency.cache
                 self._take(lambda p: issued < p.arrival <= now and held_since <= p.time)
                 return step
-            self._refuses = True
-            step = ask_cache(self._known(), self.frequency, clock)
+            step = query_cache(self._known(), self.frequency, clock, QueryReason.TOKEN_REJECTED)
         self.questions += 1
         start = max(step.start, now - self.frequency.cache)
         self._take(lambda point: start <= point.time and point.arrival <= now)
         return step
 
-    def _known(self) -> Known:
-        return Known(
+    def _known(self) -> TokenState:
+        return TokenState(
             token=self.bookmark.token,
             issued_at=self.bookmark.issued_at,
             covered_until=self.bookmark.covered_until,
-            same_query=self._same_query,
-            refused=self._refuses,
+            is_same_query=self._same_query,
         )
 
     def _fill_gaps(self, now: datetime) -> None:
