@@ -19,12 +19,10 @@ from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib.encoding.simple import StateMessage
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_clarity.cli import validation as config_errors
-from tap_clarity.cli.command import (
+from tap_clarity.cli import validation
+from tap_clarity.cli.command import SIGNALS, TapCommand, ignore_signals
+from tap_clarity.cli.input_files import (
     FROM_ENVIRONMENT,
-    SIGNALS,
-    LoudCommand,
-    ignore_signals,
     read_catalog,
     read_config,
     read_state,
@@ -104,7 +102,7 @@ class TapClarity(Tap):
             self.append_builtin_config(self.config_jsonschema)
             parse_environment_config({}, "")  # only reads a .env file, as the SDK will
             properties = self.config_jsonschema["properties"]
-            self._refuse(*config_errors.misread_variables(os.environ, properties))
+            self._refuse(*validation.misread_variables(os.environ, properties))
         super().__init__(parse_env_config=parse_env_config, **kwargs)
 
     @cached_property
@@ -162,7 +160,7 @@ class TapClarity(Tap):
                 "asks Clarity for nothing.",
             )
         )
-        return LoudCommand.of(command, cls.logger)
+        return TapCommand.of(command, cls.logger)
 
     @classmethod
     def invoke(  # type: ignore[override]  # noqa: PLR0913 - one for each option
@@ -272,7 +270,7 @@ class TapClarity(Tap):
         self._config = {name: value for name, value in self._config.items() if value is not None}
         # Discovery does not validate, so that it works without a config; but a setting that is
         # given must be right even there.
-        problems = config_errors.find_problems(
+        problems = validation.validate_config(
             self._config, self.config_jsonschema, complete=raise_errors
         )
         self._refuse(*problems)

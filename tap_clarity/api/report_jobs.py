@@ -188,7 +188,7 @@ class ReportJobs(Generic[T]):
         return sum(each.poll.is_polled and not self._is_stale(each) for each in self._pending())
 
     def _is_stale(self, pending: Pending[T]) -> bool:
-        return self._clock.now() - pending.report.requested_at >= STALE_AFTER
+        return abs(self._clock.now() - pending.report.requested_at) >= STALE_AFTER
 
     def _hand_over(self, pending: Pending[T]) -> Iterator[ReadyReport[T]]:
         lane, report, poll = pending
@@ -262,7 +262,8 @@ class ReportJobs(Generic[T]):
             return
         has_files = bool(record.urls)
         is_over = record.status in {ReportStatus.SUCCEEDED, ReportStatus.NOT_FOUND}
-        poll.inconclusive += is_over and not has_files
+        # In progress again, its pauses count: report_wait_timeout bounds them.
+        poll.inconclusive = poll.inconclusive + 1 if is_over and not has_files else 0
         step = next_step(
             *(report, record.status, self._clock.now()),
             has_files=has_files,

@@ -39,7 +39,7 @@ class PollState:
     Attributes:
         next_at: When to poll it next.
         interval: The pause before the next poll, in seconds, jitter apart.
-        inconclusive: How many polls have decided nothing.
+        inconclusive: How many of the last polls have decided nothing.
         files: Where its files are and what they serve; None as long as it is not complete.
         is_left: Whether it is left to the next run.
     """
@@ -78,5 +78,6 @@ class BuildTimes:
         if not self._finished:
             return "no estimate of the end yet"
         mean = sum(self._finished, timedelta()) / len(self._finished)
-        end = max(now, last_request + mean) + rounds * mean
+        # A request from the future was recorded by a clock that was ahead.
+        end = max(now, min(last_request, now) + mean) + rounds * mean
         return f"estimated end {end:%Y-%m-%d %H:%M} UTC"

@@ -121,7 +121,7 @@ def _rows(name: str, plan: RunPlan, due: Due, share: Due) -> Iterator[Row]:
     for label, windows, now in zip(LABELS, due, share, strict=True):
         yield from _due(name, "gap" if name == RECENT else label, windows, now)
     for failing in ledger.failing:
-        if failing.retry_on > today:
+        if not failing.is_due(today):
             what = f"failing ({failing.attempts})"
             yield Row(name, what, [failing.window], f"on {failing.retry_on}")
 

@@ -26,10 +26,10 @@ ENV_PREFIX = "TAP_CLARITY_"
 _ALIKE = 0.75
 """How much a variable must resemble a setting to be taken for a misspelt one: other programs may
 have variables that begin like the tap's."""
-_LONGEST_NAME = 100
+_MAX_NAME_LENGTH = 100
 """Characters of a misspelt setting that are compared with the others."""
 _ID_LISTS = ("datasource_ids", "node_ids", "reference_site_ids")
-_BEYOND_SENSE = {
+_MAX_VALUES = {
     "report_window_days": 36_500,
     "lookback_days": 36_500,
     "report_interval_hours": 876_000,
@@ -47,7 +47,7 @@ _KINDS = {
 }
 
 
-def find_problems(
+def validate_config(
     config: Mapping[str, Any], schema: dict[str, Any], *, complete: bool
 ) -> list[str]:
     """Name all that is wrong with a configuration; fills in the schema's defaults.
@@ -78,7 +78,7 @@ def unknown_settings(config: Mapping[str, Any], known: Iterable[str]) -> Iterato
     """Name the settings that do not exist: a typo must not pass in silence."""
     names = sorted(known)
     for name in sorted(set(config) - set(names)):
-        close = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=1)
+        close = difflib.get_close_matches(name[:_MAX_NAME_LENGTH], names, n=1)
         hint = f"did you mean {close[0]}?" if close else "tap-clarity --about lists the settings"
         yield f"setting {one_line(name)} is unknown: {hint}"
 
@@ -98,7 +98,7 @@ def impossible_settings(config: Mapping[str, Any]) -> Iterator[str]:
     for name in _ID_LISTS:
         if config.get(name) == []:
             yield f"setting {name} must not be empty: leave it out to read all"
-    for name, most in _BEYOND_SENSE.items():
+    for name, most in _MAX_VALUES.items():
         if config.get(name, 0) > most:
             yield f"setting {name} must be at most {most}"
     if not _is_positive(config.get("report_poll_interval", 1)):

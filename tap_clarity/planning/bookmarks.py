@@ -183,7 +183,7 @@ class ReportBookmark:
         """Read a stream's state."""
         return cls(
             fingerprint=read_optional(state, "fingerprint", str),
-            start=read_time(state, "start_date"),
+            start=_past_instant(state, "start_date"),
             access_start=read_time(state, "access_start"),
             covered=merged(map(read_window, read_list(state, "covered"))),
             slot=_read_slot(state),

@@ -35,7 +35,7 @@ def find_due_gaps(
     left = [part for gap in gaps for part in without(gap, pending)]
     new = [part for gap in left for part in without(gap, bad)]
     windows = [part for window in fewest_windows(new, window_days) for part in without(window, bad)]
-    waiting = [each.window for each in failing if each.retry_on > now.date()]
+    waiting = [each.window for each in failing if not each.is_due(now.date())]
     retries = [part for gap in left for part in without(gap, [*new, *waiting])]
     return Due(
         incremental=tuple(windows),

@@ -36,6 +36,8 @@ COUNTS = 2
 """The last fields of a Report, which a state leaves out where they are zero."""
 DAYS_LEFT_OUT = 30
 """After so many days an id that Clarity rejects is requested again."""
+MAX_REJECTED_IDS = 100
+"""The last ones; they would make each STATE message longer."""
 MIN_DAYS_AFTER_REJECTION = 1
 """The same request would be rejected again at once; a report that failed may succeed at once."""
 
@@ -117,13 +119,14 @@ class ReportLedger:
     def leave_out(self, id_: str, today: date) -> ReportLedger:
         """Leave an id out of requests for some days, with all that are left out already."""
         until = today + timedelta(days=DAYS_LEFT_OUT)
-        rejected_ids = (*self.ids_left_out(today), id_)
+        rejected_ids = (*self.ids_left_out(today), id_)[-MAX_REJECTED_IDS:]
         return replace(self, rejected_ids=rejected_ids, rejected_ids_until=until)
 
     def ids_left_out(self, today: date) -> tuple[str, ...]:
         """Give the ids that are left out of requests on a day."""
         until = self.rejected_ids_until
-        return self.rejected_ids if until and today < until else ()
+        is_current = until and timedelta(0) < until - today <= timedelta(days=DAYS_LEFT_OUT)
+        return self.rejected_ids if is_current else ()
 
     def attempts_at(self, window: Window) -> int:
         """Give how many attempts at a window have failed."""
@@ -132,9 +135,7 @@ class ReportLedger:
 
     def retries_on(self, window: Window, today: date) -> bool:
         """Tell whether a window has failed, and its next attempt is due on a day."""
-        return any(
-            overlaps(each.window, window) and each.retry_on <= today for each in self.failing
-        )
+        return any(overlaps(each.window, window) and each.is_due(today) for each in self.failing)
 
     def next_attempt(self, window: Window) -> date | None:
         """Give the day of the next attempt at a window that has failed."""

@@ -97,7 +97,8 @@ def next_step(
         polls: How many inconclusive answers have come in this run, this one included.
     """
     if status is ReportStatus.IN_PROGRESS:
-        is_stuck = now - report.requested_at >= MAX_PENDING_TIME
+        # A report from the future was recorded by a clock that was ahead.
+        is_stuck = abs(now - report.requested_at) >= MAX_PENDING_TIME
         return NextStep.FAIL if is_stuck else NextStep.WAIT
     if status is ReportStatus.FAILED:
         return NextStep.FAIL

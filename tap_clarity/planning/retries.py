@@ -34,6 +34,10 @@ class FailingWindow(NamedTuple):
     since: date
     retry_on: date
 
+    def is_due(self, today: date) -> bool:
+        """Whether its next attempt is due; days that a clock ahead has recorded do not count."""
+        return self.retry_on <= today or today < self.since
+
     def is_unresolved(self, today: date) -> bool:
         """Whether it has failed for so long that somebody has to look at it."""
         return (today - self.since).days >= UNRESOLVED_DAYS
@@ -67,7 +71,7 @@ def remove_covered(failing: Iterable[FailingWindow], covered: Window) -> tuple[F
 
 def retries_due(failing: Iterable[FailingWindow], today: date) -> list[Window]:
     """Give the failing windows whose next attempt is due."""
-    return [each.window for each in failing if each.retry_on <= today]
+    return [each.window for each in failing if each.is_due(today)]
 
 
 def _compact(failing: Sequence[FailingWindow]) -> tuple[FailingWindow, ...]:

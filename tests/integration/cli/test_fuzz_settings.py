@@ -11,7 +11,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 from singer_sdk.configuration._dict_config import parse_environment_config
 
-from tap_clarity.cli.validation import ENV_PREFIX, find_problems, misread_variables
+from tap_clarity.cli.validation import ENV_PREFIX, misread_variables, validate_config
 from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.settings import SCHEMA, Settings
 from tests.support.fuzzing import documents, fuzz, texts
@@ -55,7 +55,7 @@ def test_a_setting_means_what_it_says_or_is_refused_by_name(setting: tuple[str, 
     name, value = setting
     config = REQUIRED | {name: value}
     given = {key: each for key, each in config.items() if each is not None}
-    problems = find_problems(given, copy.deepcopy(SCHEMA), complete=True)
+    problems = validate_config(given, copy.deepcopy(SCHEMA), complete=True)
     if problems:
         for line in problems:
             assert line.startswith(f"setting {name} ")
@@ -73,7 +73,7 @@ def test_a_setting_means_what_it_says_or_is_refused_by_name(setting: tuple[str, 
 @fuzz(st.dictionaries(texts | names, documents, max_size=3))
 def test_whatever_a_file_holds_each_line_names_what_is_wrong(config: dict[str, Json]) -> None:
     given = {name: value for name, value in config.items() if value is not None}
-    for line in find_problems(given, copy.deepcopy(SCHEMA), complete=True):
+    for line in validate_config(given, copy.deepcopy(SCHEMA), complete=True):
         assert line.startswith("setting ")
         assert line.isprintable()
         assert len(line) < 400
@@ -96,5 +96,5 @@ def test_a_variable_is_read_or_refused_by_name(given: dict[str, str]) -> None:
     with patch.dict(os.environ, environment):
         config = parse_environment_config(SCHEMA, ENV_PREFIX)
     assert config.keys() == given.keys()
-    for line in find_problems(REQUIRED | config, copy.deepcopy(SCHEMA), complete=True):
+    for line in validate_config(REQUIRED | config, copy.deepcopy(SCHEMA), complete=True):
         assert any(line.startswith(f"setting {name} ") for name in given)

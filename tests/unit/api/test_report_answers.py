@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -321,3 +321,14 @@ def test_a_report_without_echo_covers_its_window(sandbox: Sandbox) -> None:
     assert runner.run([1])[-1] == "completed 1"
     assert runner.journal.served == [march(1)]
     assert len(polled_at(sandbox)) > 1
+
+
+def test_one_inconclusive_poll_does_not_end_the_wait_timeout() -> None:
+    with Sandbox(
+        seed=1, datasources=1, now="2026-03-10T09:20:00Z", frozen=True, report_seconds=20_000
+    ) as sandbox:
+        answer(sandbox, times=1, reportStatus="succeeded", urls=[])
+        runner = JobsRunner(sandbox, seconds=300)
+        assert runner.run([1]) == REQUESTED
+        waited = sandbox.clock.now() - datetime(2026, 3, 10, 9, 20, tzinfo=UTC)
+        assert timedelta(seconds=250) < waited < timedelta(seconds=400)

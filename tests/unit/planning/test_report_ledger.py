@@ -95,6 +95,13 @@ def test_failing_windows_that_are_not_to_be_covered_are_dropped() -> None:
     assert ledger.drop_outside([]).failing == ()
 
 
+def test_a_state_holds_a_hundred_rejected_ids() -> None:
+    ledger = ReportLedger()
+    for number in range(101):
+        ledger = ledger.leave_out(f"N{number}", TODAY)
+    assert ledger.ids_left_out(TODAY) == tuple(f"N{number}" for number in range(1, 101))
+
+
 def test_ids_that_are_rejected_are_left_out_for_thirty_days_from_the_last_one_on() -> None:
     ledger = ReportLedger().leave_out("A", TODAY)
     assert ledger.ids_left_out(TODAY + 29 * DAY) == ("A",)
@@ -103,6 +110,7 @@ def test_ids_that_are_rejected_are_left_out_for_thirty_days_from_the_last_one_on
     assert both.ids_left_out(TODAY + 58 * DAY) == ("A", "B", "C")
     assert both.ids_left_out(TODAY + 59 * DAY) == ()
     # Those whose time is over are requested again: they are not rejected with the others.
+    assert ledger.ids_left_out(TODAY - DAY) == ()  # recorded by a clock that was ahead
     later = ledger.leave_out("B", TODAY + 30 * DAY)
     assert later.ids_left_out(TODAY + 59 * DAY) == ("B",)
 

@@ -71,6 +71,7 @@ def test_any_word_has_a_status(word: str) -> None:
         (IN_PROGRESS, False, 0 * HOUR, 0, 0, WAIT),
         (IN_PROGRESS, False, 5.99 * HOUR, 0, 0, WAIT),
         (IN_PROGRESS, False, 6 * HOUR, 0, 0, FAIL),
+        (IN_PROGRESS, False, -6 * HOUR, 0, 0, FAIL),  # recorded by a clock that was ahead
         (IN_PROGRESS, False, 99 * HOUR, 0, 2, FAIL),
         (IN_PROGRESS, False, -HOUR, 0, 0, WAIT),  # the clock was put back
         # Ended: at once, however old it is.

@@ -75,6 +75,11 @@ def test_a_retry_is_due_from_its_day_on(wait: int, due: Sequence[Window]) -> Non
     assert retries_due([fail(wait=wait)], TODAY) == due
 
 
+def test_a_failure_recorded_by_a_clock_that_was_ahead_is_retried_at_once() -> None:
+    assert retries_due([fail(since=-5, wait=9)], TODAY) == [WEEK]
+    assert retries_due([fail(since=0, wait=4)], TODAY) == []
+
+
 @pytest.mark.parametrize(("since", "is_unresolved"), [(0, False), (2, False), (3, True), (9, True)])
 def test_after_three_days_it_is_unresolved(since: int, *, is_unresolved: bool) -> None:
     assert fail(since=since).is_unresolved(TODAY) is is_unresolved
