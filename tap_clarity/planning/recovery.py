@@ -21,6 +21,9 @@ TOKEN_LIFE = timedelta(hours=24)
 MAX_CLOCK_SKEW = timedelta(minutes=15)
 """Between the local clock and Clarity's; beyond it, Clarity's counts."""
 
+MAX_CREDIBLE_SKEW = timedelta(days=31)
+"""How far Clarity's clock may be ahead of a local clock that nothing else speaks against."""
+
 
 class QueryReason(Enum):
     """Why the recent cache is queried, rather than continued from."""
@@ -84,6 +87,13 @@ def next_step(state: TokenState, frequency: Frequency, now: datetime) -> Step:
     return query_cache(state, frequency, now, problem or QueryReason.NO_TOKEN)
 
 
+def next_step_at(step: Step, state: TokenState, frequency: Frequency, now: datetime) -> Step:
+    """Decide a step again, as of another time; a token that was rejected stays so."""
+    if isinstance(step, QueryCache) and step.reason is QueryReason.TOKEN_REJECTED:
+        return query_cache(state, frequency, now, step.reason)
+    return next_step(state, frequency, now)
+
+
 def query_cache(
     state: TokenState, frequency: Frequency, now: datetime, reason: QueryReason
 ) -> QueryCache:
@@ -137,6 +147,30 @@ def query_without_start(
         return step
     start = step.gap.start if step.gap else step.start
     return replace(step, gap=Window(start, floor(now, frequency.step)))
+
+
+def response_time(
+    local: datetime, clarity: datetime | None, covered_until: datetime | None
+) -> datetime:
+    """Decide when Clarity answered, where its clock and the local one may be wrong.
+
+    Args:
+        local: By the local clock.
+        clarity: By the Date header; None if there is none.
+        covered_until: When Clarity answered the last run, a third witness; None in the first run.
+
+    Returns:
+        Clarity's time. Where the third witness speaks against it, time does not go back, and no
+        month is skipped: a gap of years would use up the report quota for weeks.
+    """
+    if clarity is None:
+        return local
+    if covered_until is None or not is_clock_skewed(local, clarity):
+        return clarity
+    if clarity < covered_until:
+        return covered_until
+    is_credible = local < covered_until or clarity - local <= MAX_CREDIBLE_SKEW
+    return clarity if is_credible else local
 
 
 def is_clock_skewed(local: datetime, clarity: datetime) -> bool:

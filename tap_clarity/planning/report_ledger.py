@@ -217,6 +217,14 @@ def _read_usage(value: list[Any]) -> DailyUsage:
     )
 
 
+def read_usage(state: Mapping[str, Any]) -> DailyUsage:
+    """Read the count of requests alone, which still holds where other parts are unusable."""
+    try:
+        return _read_usage(read_list(state, "requests"))
+    except ValueError:
+        return DailyUsage()
+
+
 def _read_id(value: Any) -> str:  # noqa: ANN401
     if not is_id(value):
         raise ValueError("a rejected id is not an id")

@@ -28,6 +28,7 @@ from tap_clarity.measurements.schema import measurement_keys, measurement_schema
 from tap_clarity.output.batch import BatchFiles
 from tap_clarity.output.line_writer import LineWriter, RecordLines
 from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
+from tap_clarity.planning.report_ledger import ReportLedger, read_usage
 from tap_clarity.streams.base import ClarityStream, Record
 
 if TYPE_CHECKING:
@@ -194,14 +195,14 @@ class MeasurementStream(ClarityStream):
         )
 
     def read_bookmark(self, kind: type[B]) -> B:
-        """Read what the last run has left; without a usable state, an empty bookmark."""
+        """Read what the last run has left; of an unusable state, only the count of requests."""
         try:
             return kind.from_state(self.stream_state)
         except ValueError as error:
             self.logger.warning(
                 "State of %s is unusable: %s; starting without state", self.name, error
             )
-            return kind()
+            return kind(ledger=ReportLedger(usage=read_usage(self.stream_state)))
 
     def save(self, state: State) -> None:
         """Replace the stream's state, in one step, and write it out."""

@@ -31,8 +31,10 @@ from tap_clarity.planning.recovery import (
     is_clock_skewed,
     is_query_due,
     next_step,
+    next_step_at,
     query_cache,
     query_without_start,
+    response_time,
     safe_until,
 )
 from tap_clarity.planning.report_ledger import ReportLedger
@@ -106,14 +108,20 @@ class RecentMeasurements(MeasurementStream):
         """Write what has come since the last run; give when Clarity answered."""
         now = self.run.clock.now()
         step, reply = self._request(self.next_step(now), now)
-        at = reply.answered_at or now
+        at = response_time(now, reply.answered_at, self._bookmark.covered_until)
         if is_clock_skewed(now, at):
             self.logger.warning(
                 "The clock of this machine is off by %s: going by Clarity's", abs(at - now)
             )
-            if step != self.next_step(at):
+            again = next_step_at(step, self._token_state, self.run.settings.frequency, at)
+            if step != again:
                 yield from self._written(reply, RecordCount())
-                step, reply = self._request(self.next_step(at), at)
+                step, reply = self._request(again, at)
+        elif reply.answered_at and is_clock_skewed(at, reply.answered_at):
+            self.logger.warning(
+                "Clarity's clock is off by %s: going by the one of this machine",
+                abs(reply.answered_at - at),
+            )
         queried_at = None if isinstance(step, QueryCache) else self._bookmark.cache_queried_at
         count = RecordCount(safe_until(queried_at or at, self.run.settings.frequency))
         yield from self._written(reply, count)
@@ -143,7 +151,7 @@ class RecentMeasurements(MeasurementStream):
         queried_at = bookmark.cache_queried_at
         step = daily_query(queried_at, frequency, now)
         _, reply = self._query(step, now)
-        at = reply.answered_at or now
+        at = response_time(now, reply.answered_at, bookmark.covered_until)
         count = RecordCount(*(safe_until(each, frequency) for each in (queried_at or at, at)))
         yield from self._written(reply, count)
         known, new = count.since

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tap_clarity.settings import Settings
     from tap_clarity.streams.context import Run
 
-STAGES_WITHOUT_DATA = {"purchased", "configured"}
+STAGES_WITHOUT_DATA = ("purchased", "configured")
 """Life stages in which a node has not measured yet."""
 
 

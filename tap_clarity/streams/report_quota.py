@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_clarity.planning.bookmarks import ReportBookmark
-from tap_clarity.planning.quota import DailyUsage, Quota
+from tap_clarity.planning.quota import Quota
+from tap_clarity.planning.report_ledger import read_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_clarity.core.clock import Clock
+    from tap_clarity.planning.quota import DailyUsage
     from tap_clarity.planning.report_ledger import ReportLedger
     from tap_clarity.streams.measurements import MeasurementStream
 
@@ -55,7 +56,4 @@ def _usage_of(stream: MeasurementStream) -> DailyUsage:
     if stream.selected:
         ledger: ReportLedger = stream.journal.bookmark.ledger
         return ledger.usage
-    try:  # what it used before it was deselected
-        return ReportBookmark.from_state(stream.stream_state).ledger.usage
-    except ValueError:
-        return DailyUsage()
+    return read_usage(stream.stream_state)  # what it used before it was deselected

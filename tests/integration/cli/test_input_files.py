@@ -69,6 +69,16 @@ def test_a_later_config_file_wins_and_the_environment_over_both(
 
 
 @pytest.mark.parametrize("option", ["--config", "--catalog", "--state"])
+@pytest.mark.parametrize("levels", [101, 600])
+def test_a_file_that_is_nested_too_deep_is_named(
+    command: Callable[..., Answer], write: Callable[[str, Json], str], option: str, levels: int
+) -> None:
+    answer = command(write("--config", NOWHERE), write(option, "[" * levels + "]" * levels))
+    assert answer.errors == [f"the {option.strip('-')} file is nested deeper than 100 levels"]
+    assert (answer.status, answer.out) == (1, "")
+
+
+@pytest.mark.parametrize("option", ["--config", "--catalog", "--state"])
 @pytest.mark.parametrize("content", [*NO_JSON, b'{"org": "\xff"}'], ids=range(len(NO_JSON) + 1))
 def test_a_file_that_is_not_json_is_named(
     command: Callable[..., Answer],

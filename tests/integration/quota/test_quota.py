@@ -59,6 +59,14 @@ def test_at_the_limit_it_ends_well_and_says_when_it_goes_on(sandbox: Sandbox) ->
     assert len(asked(sandbox)) == 8
 
 
+def test_an_unusable_state_still_holds_the_count_of_requests(sandbox: Sandbox) -> None:
+    state = load(sandbox, report_daily_limit=4).check().state
+    state["bookmarks"][STREAM]["rejected_ids"] = ["2026-04-01", "not\nan id"]
+    again = load(sandbox, state, report_daily_limit=4).check()
+    assert "unusable" in warnings(again)[0]
+    assert len(asked(sandbox)) == 4
+
+
 def test_requests_count_on_the_day_on_which_they_are_sent() -> None:
     with Sandbox(
         seed=1, datasources=2, now="2026-03-10T23:59:30Z", frozen=True, report_seconds=60

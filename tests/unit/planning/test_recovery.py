@@ -20,6 +20,7 @@ from tap_clarity.planning.recovery import (
     next_step,
     query_cache,
     query_without_start,
+    response_time,
 )
 from tests.support.window_model import at, thoroughly
 
@@ -207,6 +208,33 @@ def test_what_a_clock_that_was_ahead_has_covered_does_not_count(
     covered_until: str, start: str
 ) -> None:
     assert next_step(last_asked(covered_until), HOURS, NOW) == QueryCache(at(start), None)
+
+
+@pytest.mark.parametrize(
+    ("local", "clarity", "covered_until", "expected"),
+    [
+        ("2026-03-10T09:20", None, "2026-03-10T08:20", "2026-03-10T09:20"),
+        ("2026-03-10T09:20", "2026-03-10T09:30", "2026-03-10T08:20", "2026-03-10T09:30"),
+        # The first run has no third witness.
+        ("2026-03-10T09:20", "2026-05-01", None, "2026-05-01"),
+        # The local clock is behind what Clarity has answered before.
+        ("2026-03-01T09:20", "2026-03-10T09:20", "2026-03-10T08:20", "2026-03-10T09:20"),
+        # It is ahead.
+        ("2026-04-01T09:20", "2026-03-10T09:20", "2026-03-10T08:20", "2026-03-10T09:20"),
+        # A Date header of the past, and of the future.
+        ("2026-03-10T09:20", "2014-01-31", "2026-03-10T08:20", "2026-03-10T08:20"),
+        ("2026-03-10T09:20", "2099-01-01", "2026-03-10T08:20", "2026-03-10T09:20"),
+        ("2026-03-10T09:20", "2026-04-10T09:20", "2026-03-10T08:20", "2026-04-10T09:20"),
+        ("2026-03-10T09:20", "2026-04-10T09:21", "2026-03-10T08:20", "2026-03-10T09:20"),
+        # What a Date header of the future has covered is forgotten when both clocks agree.
+        ("2026-03-10T09:20", "2026-03-10T09:21", "2099-01-01", "2026-03-10T09:21"),
+    ],
+)
+def test_the_time_of_a_response_is_that_of_two_witnesses(
+    local: str, clarity: str | None, covered_until: str | None, expected: str
+) -> None:
+    witnesses = (at(text) if text else None for text in (clarity, covered_until))
+    assert response_time(at(local), *witnesses) == at(expected)
 
 
 def test_a_state_from_before_the_first_sensor_is_no_error() -> None:

@@ -30,7 +30,9 @@ from tap_clarity.planning.recovery import (
     after_response,
     is_clock_skewed,
     next_step,
+    next_step_at,
     query_cache,
+    response_time,
 )
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.reports import Report
@@ -216,13 +218,15 @@ class Tap:
             self.mark += "!"
         self._load()
         self._refuses, self.questions = luck is Luck.TOKEN_REFUSED, 0
-        step = self._ask(now, clock)
-        if is_clock_skewed(clock, now) and step != next_step(self._known(), self.frequency, now):
-            step = self._ask(now, now)
+        step = self._request(next_step(self._known(), self.frequency, clock), now, clock)
+        answered_at = response_time(clock, now, self.bookmark.covered_until)
+        again = next_step_at(step, self._known(), self.frequency, answered_at)
+        if is_clock_skewed(clock, answered_at) and step != again:
+            step = self._request(again, now, answered_at)
         if luck is Luck.KILLED_BEFORE_STATE:
             return False
         token = None if luck is Luck.TOKEN_MISSING else now.isoformat()
-        self.bookmark = after_response(self.bookmark, step, token, now)
+        self.bookmark = after_response(self.bookmark, step, token, answered_at)
         self._save()
         if self.promised_from is None:
             # The first run asks for the whole cache, as far as its own clock knows, but for the
@@ -241,8 +245,7 @@ class Tap:
     def _save(self) -> None:
         self.stored = json.dumps(self.bookmark.to_state())
 
-    def _ask(self, now: datetime, clock: datetime) -> Step:
-        step = next_step(self._known(), self.frequency, clock)
+    def _request(self, step: Step, now: datetime, clock: datetime) -> Step:
         if isinstance(step, ContinueToken):
             self.questions += 1
             issued = datetime.fromisoformat(step.token)
