@@ -11,7 +11,7 @@ import requests
 from benchmarks.data import ORG
 from benchmarks.measure import Figures, check, emitted, measure
 from benchmarks.report import Promise, Table, ratios, spread
-from benchmarks.stub import most_in_flight, serving
+from benchmarks.stub import max_in_flight, serving
 from benchmarks.tap import tap_command
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run(session: Session) -> Iterator[Table | Promise]:
     for _ in range(session.rounds):
         with serving(datasources=datasources, delay=DELAY) as url:
             taps.append(_ask(session, url, datasources))
-            most = max(most, most_in_flight(url))
+            most = max(most, max_in_flight(url))
             session.say(f"tap: {taps[-1].wall:.1f} s, {most} in flight")
             ones.append(_ask_one_at_a_time(url, datasources))
             session.say(f"one at a time: {ones[-1]:.1f} s")

@@ -167,7 +167,7 @@ def serving(
             server.kill()
 
 
-def most_in_flight(url: str) -> int:
+def max_in_flight(url: str) -> int:
     """Ask how many requests for details were in flight at once at most."""
     with urllib.request.urlopen(url + MOST) as reply:  # noqa: S310 - our own server
         return int(reply.read())

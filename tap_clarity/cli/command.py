@@ -14,7 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_clarity.api.errors import ClarityError
-from tap_clarity.output.line_writer import Ended, OutputLost, Stopped
+from tap_clarity.output.line_writer import OutputClosed, RunAborted, Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that end a run."""
@@ -40,11 +40,11 @@ class TapCommand(SingerCommand):
         kwargs["standalone_mode"] = False  # click would say more than one line, and some not at all
         try:
             sys.exit(super().main(*args, **kwargs))
-        except OutputLost as lost:
-            self._refuse(lost)
+        except OutputClosed as closed:
+            self._refuse(closed)
             raise
-        except Ended as ended:
-            self.logger.warning("%s", ended)
+        except RunAborted as aborted:
+            self.logger.warning("%s", aborted)
             raise
         except click.Abort:  # Ctrl-C before the tap has handlers of its own
             self.logger.warning("%s", Stopped(signal.SIGINT))

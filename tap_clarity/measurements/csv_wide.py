@@ -1,4 +1,4 @@
-"""The wide CSV of reports and recent replies: a row per time, a column per metric and attribute."""
+"""The wide CSV of reports and recent data: a row per time, a column per metric and attribute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.measurements.column_labels import fold, group_columns, parse_column
 from tap_clarity.measurements.model import (
-    GARBAGE,
+    PARSE_ERRORS,
     Measurement,
     Reading,
     UnreadableError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ID_COLUMNS = {
     "datasource_id": ("datasourceid",),
     "node_id": ("nodeid", "sourceid"),
-    # No reference-site file was ever seen: these are the spellings of the request and the guide.
+    # No reference-site file was ever seen: these are the names in the request and the guide.
     "reference_site_id": ("referencesiteid", "refsiteid", "sourceid"),
 }
 COLUMNS = {
@@ -46,16 +46,16 @@ COLUMNS = {
     "latitude": ("locationlatitude", "locationlatitudedeg"),
     "longitude": ("locationlongitude", "locationlongitudedeg"),
 }
-# No honest file comes near these; a hostile one must not fill the memory.
-LONGEST_ROW = 1 << 20
+# Real files stay far below these limits; a malicious one must not fill the memory.
+MAX_ROW_LENGTH = 1 << 20
 """Characters; real rows have some thousand."""
-LONGEST_FLAGS = 10_000
+MAX_FLAGS_LENGTH = 10_000
 """Characters of the QC flags of one metric at one time; one flag has ten or so."""
-MOST_NESTED = 100
-"""Brackets in them; with a thousand, it would depend on Python's stack what they are read as."""
-MOST_COLUMNS = 2000
+MAX_FLAGS_BRACKETS = 100
+"""Brackets in them; with a thousand, the result would depend on Python's stack."""
+MAX_COLUMNS = 2000
 """Real files have up to 178."""
-BLOCK = 1 << 16
+CHUNK = 1 << 16
 MAX_NAMES_IN_MESSAGE = 10
 
 logger = logging.getLogger("tap-clarity.measurements")
@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 
 class Header:
-    """Where everything stands in a row."""
+    """The positions of all columns in a row."""
 
     def __init__(self, names: Sequence[str], expected: Expected) -> None:
         """Read the header's names.
@@ -72,21 +72,21 @@ class Header:
             UnreadableError: If a column is missing that no record can do without.
         """
         self.width = len(names)
-        if self.width > MOST_COLUMNS:
+        if self.width > MAX_COLUMNS:
             raise UnreadableError(f"the header is beyond reason: {self.width:,} columns")
-        others = {name: place for place, name in enumerate(names) if not parse_column(name)}
-        places = {fold(name): place for name, place in others.items()}
-        spellings = COLUMNS | {"id": ID_COLUMNS[expected.id_field]}
-        self._places = {
-            field: next((places[name] for name in accepted if name in places), None)
-            for field, accepted in spellings.items()
+        others = {name: position for position, name in enumerate(names) if not parse_column(name)}
+        positions = {fold(name): position for name, position in others.items()}
+        accepted_names = COLUMNS | {"id": ID_COLUMNS[expected.id_field]}
+        self._positions = {
+            field: next((positions[name] for name in accepted if name in positions), None)
+            for field, accepted in accepted_names.items()
         }
         self.metrics = group_columns(names)
         _reject_repeated([name for name in names if not parse_column(name)])
-        for field, name in (("id", spellings["id"][0]), ("time", "time")):
-            if self._places[field] is None:
+        for field, name in (("id", accepted_names["id"][0]), ("time", "time")):
+            if self._positions[field] is None:
                 raise UnreadableError(f"the header has no column {name}")
-        known = {name for accepted in spellings.values() for name in accepted}
+        known = {name for accepted in accepted_names.values() for name in accepted}
         self.first_names = shorten(names)
         if unknown := [name for name in others if fold(name) not in known]:
             logger.warning(
@@ -95,19 +95,19 @@ class Header:
                 shorten(unknown),
             )
 
-    def places(self, *fields: str) -> list[int]:
-        """Give where these fields stand, without those that do not."""
-        places = (self._places[field] for field in fields)
-        return [place for place in places if place is not None]
+    def positions(self, *fields: str) -> list[int]:
+        """Return the positions of these fields, without those of missing ones."""
+        positions = (self._positions[field] for field in fields)
+        return [position for position in positions if position is not None]
 
     def cell(self, row: Sequence[str], field: str) -> str:
-        """Give a cell's text; empty if there is no such column."""
-        place = self._places[field]
-        return "" if place is None else row[place]
+        """Return a cell's text; empty if there is no such column."""
+        position = self._positions[field]
+        return "" if position is None else row[position]
 
 
 class Table:
-    """The rows of a wide file or reply, as text; its header is read, its rows are not yet."""
+    """The rows of a wide file or response, as text; only its header is read yet."""
 
     def __init__(self, header: Header, rows: Iterator[list[str]], expected: Expected) -> None:
         self.header = header
@@ -115,10 +115,10 @@ class Table:
         self.expected = expected
 
     def __iter__(self) -> Iterator[Measurement]:
-        """Read measurements, and prove each one before it is given.
+        """Read measurements, and validate each one before it is given.
 
         Raises:
-            UnreadableError: For the first row that is not what was asked for.
+            UnreadableError: For the first row that is not what was requested.
         """
         check = self.new_check()
 
@@ -134,7 +134,7 @@ class Table:
         return RowCheck(self.expected.window)
 
     def each(self, read: Callable[[list[str]], T], check: RowCheck) -> Iterator[T]:
-        """Give what `read` makes of each row, and log in the end what the check has found.
+        """Give the result of `read` for each row, and log at the end what the check has found.
 
         Raises:
             UnreadableError: For the first row for which `read` raises ValueError, with its number,
@@ -151,7 +151,7 @@ class Table:
                 else:
                     blank += 1
                 number += 1
-        except (csv.Error, *GARBAGE) as error:
+        except (csv.Error, *PARSE_ERRORS) as error:
             raise UnreadableError(f"row {number}: {error}") from error
         check.finish(number - 2 - blank)
 
@@ -169,7 +169,7 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
     Raises:
         UnreadableError: If the header is not that of measurements.
     """
-    bounded = _Bounded(content)
+    bounded = _BoundedLines(content)
     lines = io.TextIOWrapper(bounded, encoding="utf-8-sig", newline="\n")  # type: ignore[type-var]
     rows = _rows(lines)
     try:
@@ -189,20 +189,20 @@ def read_csv(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
 def _is_empty(rows: Iterator[list[str]]) -> bool:
     try:
         return not any(rows)
-    except (csv.Error, *GARBAGE):
+    except (csv.Error, *PARSE_ERRORS):
         return False
 
 
 def _is_empty_header(names: Sequence[str]) -> bool:
     """Whether a header is one of measurements, and no message that came instead of them."""
-    if len(names) > MOST_COLUMNS:
+    if len(names) > MAX_COLUMNS:
         return False
     known = {each for names in [*ID_COLUMNS.values(), *COLUMNS.values()] for each in names}
     return any(fold(name) in known or parse_column(name) for name in names)
 
 
-class _Bounded(io.BufferedIOBase):
-    """Content as it is, save that none of its lines is beyond reason."""
+class _BoundedLines(io.BufferedIOBase):
+    """Content as it is; a line that exceeds the limit is an error."""
 
     def __init__(self, content: BinaryIO) -> None:
         self._content = content
@@ -212,36 +212,36 @@ class _Bounded(io.BufferedIOBase):
         return True
 
     def read1(self, size: int = -1, /) -> bytes:
-        chunk = self._content.read(max(size, BLOCK))
+        chunk = self._content.read(max(size, CHUNK))
         self._length = 0 if b"\n" in chunk else self._length + len(chunk)
-        _prove_length(self._length)
+        _check_length(self._length)
         return chunk
 
 
-def _prove_length(length: int) -> None:
-    if length >= LONGEST_ROW:
-        raise UnreadableError(f"it is beyond reason: more than {LONGEST_ROW:,} characters")
+def _check_length(length: int) -> None:
+    if length >= MAX_ROW_LENGTH:
+        raise UnreadableError(f"it is beyond reason: more than {MAX_ROW_LENGTH:,} characters")
 
 
 def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
-    """Cut lines into cells; simple ones at once, which is the same and much faster."""
-    longest = csv.field_size_limit()
+    """Split lines into cells; the csv module does it where quotes or controls need it, slower."""
+    max_length = csv.field_size_limit()
     for line in lines:
         text = line.rstrip("\r\n")
-        if '"' in text or "\0" in text or "\r" in text or len(text) > longest:
-            yield next(csv.reader(_within_reason(line, lines), strict=True))
+        if '"' in text or "\0" in text or "\r" in text or len(text) > max_length:
+            yield next(csv.reader(_row_lines(line, lines), strict=True))
         else:
             yield text.split(",") if text else []
 
 
-def _within_reason(line: str, lines: Iterator[str]) -> Iterator[str]:
-    """Give a row's first line and those that follow, as long as it is not too long."""
+def _row_lines(line: str, lines: Iterator[str]) -> Iterator[str]:
+    """Give a row's first line and those that follow, up to the limit of its length."""
     length = 0
     for each in chain([line], lines):
         if "\0" in each:  # the file has a gap: the csv module would take it for text
             raise ValueError("a NUL")
         length += len(each)
-        _prove_length(length)
+        _check_length(length)
         yield each
 
 
@@ -257,7 +257,7 @@ def read_row(row: list[str], header: Header, expected: Expected) -> Measurement:
 
 
 def read_without_readings(row: list[str], header: Header, expected: Expected) -> Measurement:
-    """Read what a row says of where and when, as `read_row` does, and nothing of what was measured.
+    """Read the ids, times and location of a row as `read_row` does, without its readings.
 
     Raises:
         ValueError: If it is not what was asked for.
@@ -289,7 +289,7 @@ def _period_end(text: str, time: datetime, expected: Expected) -> datetime | Non
 
 
 def read_reading(row: list[str], columns: MetricColumns) -> Reading:
-    """Read what one metric says in a row.
+    """Read one metric of a row.
 
     Raises:
         ValueError: If it is not what it should be.
@@ -312,12 +312,12 @@ def read_flags(text: str) -> list[str] | None:
     """
     if is_missing(text):
         return None
-    if len(text) > LONGEST_FLAGS:
+    if len(text) > MAX_FLAGS_LENGTH:
         raise ValueError("QC flags beyond reason")
     nested = text.count("[") + text.count("{")
     try:
-        flags = json.loads(text) if nested <= MOST_NESTED else text
-    except GARBAGE:
+        flags = json.loads(text) if nested <= MAX_FLAGS_BRACKETS else text
+    except PARSE_ERRORS:
         flags = text
     if flags is None:
         return None
@@ -333,7 +333,7 @@ def _number(text: str, what: str) -> float | None:
 
 
 def _reject_repeated(names: Sequence[str]) -> None:
-    """Reject two spellings of one name; names without ASCII letters are compared as they are."""
+    """Reject two forms of one name; names without ASCII letters are compared as they are."""
     found: set[str] = set()
     for name in names:
         folded = fold(name) or name

@@ -1,4 +1,4 @@
-"""The long JSON of recent replies: an object per time and metric, places apart."""
+"""The long JSON of recent data: an object per time and metric; locations are in a separate list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tap_clarity.measurements.csv_wide import read_flags
 from tap_clarity.measurements.json_names import AttributeNames, NameList
 from tap_clarity.measurements.json_stream import read_members
 from tap_clarity.measurements.model import (
-    GARBAGE,
+    PARSE_ERRORS,
     Measurement,
     Reading,
     UnreadableError,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tap_clarity.measurements.model import Expected
 
 JsonObject = dict[str, Any]
-Place = tuple[float | None, float | None]
-NOWHERE: Place = (None, None)
+Location = tuple[float | None, float | None]
+NO_LOCATION: Location = (None, None)
 
 FIELDS = ("datasourceId", "time", "startOfPeriod", "endOfPeriod", "sourceId", "sourceType")
 READINGS = ("raw", "value", "status")
@@ -42,80 +42,82 @@ ITEM = AttributeNames(
 LOCATION = AttributeNames("datasourceId", "lat", "lon")
 
 MESSAGES = {"error", "errors", "message"}
-"""Members of a refusal; one that comes with status 200 is not a reply without news."""
+"""Members of an error; one that comes with status 200 is not a response without new data."""
 
-# No honest reply comes near these; a hostile one must not fill the memory.
-MOST_TIMES = 400_000
-"""Datasources times instants: a day of 1,100 sensors' samples, and the cache holds no more."""
-MOST_APART = 1 << 23
+# Real responses stay far below these limits; a malicious one must not fill the memory.
+MAX_TIMES = 400_000
+"""Of all datasources together: a day of 1,100 sensors' samples, the depth of the recent cache."""
+MAX_WAITING_LENGTH = 1 << 23
 """Characters of the objects that wait for others of their datasource and time."""
 logger = logging.getLogger("tap-clarity.measurements")
 
 
-class Survey(NamedTuple):
-    """What has to be known of a reply before its first measurement can be given.
+class FirstPass(NamedTuple):
+    """What is known of a response after it was read once, before its first measurement is built.
 
     Attributes:
-        places: Latitude and longitude by datasource id.
+        locations: Latitude and longitude by datasource id.
         last: The number of the last object of each datasource and time.
     """
 
-    places: dict[str | None, Place]
+    locations: dict[str | None, Location]
     last: dict[tuple[str, datetime], int]
 
     @property
     def size(self) -> int:
-        """How many entries it has."""
-        return len(self.places) + len(self.last)
+        """The number of its entries."""
+        return len(self.locations) + len(self.last)
 
 
 def read_json_long(content: BinaryIO, expected: Expected) -> Iterator[Measurement]:
-    """Read measurements from a JSON reply; it is read twice, and never held whole.
+    """Read measurements from a JSON response; it is read twice, and never held whole.
 
-    `locations` is missing where nothing came, and source columns always are.
+    `locations` is missing where there is no data, and source columns always are.
 
     Raises:
-        UnreadableError: If the reply is not one of measurements; on demand, for the first object
-            that is not what was asked for.
+        UnreadableError: If it is not a response with measurements; on demand, for the first object
+            that is not what was requested.
     """
     try:
-        survey = _survey(content, expected)
+        first_pass = _first_pass(content, expected)
     except UnreadableError:
         raise
-    except GARBAGE as error:
+    except PARSE_ERRORS as error:
         raise UnreadableError("it is not JSON, or not a JSON object: cut or garbled") from error
     content.seek(0)
-    return _measurements(content, survey, expected)
+    return _measurements(content, first_pass, expected)
 
 
-def _survey(content: BinaryIO, expected: Expected) -> Survey:
-    survey, first, unknown = Survey({}, {}), NameList(), NameList()
+def _first_pass(content: BinaryIO, expected: Expected) -> FirstPass:
+    first_pass, first_names, unknown = FirstPass({}, {}), NameList(), NameList()
     is_empty, has_data, has_reading, has_message = True, False, False, False
     for member in _read_members(content):
         is_empty = False
         has_message |= member.name.casefold() in MESSAGES
         has_data |= member.name == "data"
-        _prove_list(member, expected)
+        _check_list(member, expected)
         if member.number and member.name == "locations":
             unknown.add(LOCATION.unknown(member.value))
-            survey.places[_id(member.value)] = _place(member.value)
+            first_pass.locations[_id(member.value)] = _location(member.value)
         elif member.number and member.name == "data":
-            first.add(() if first.names else member.value)
+            first_names.add(() if first_names.names else member.value)
             unknown.add(_unknown_names(member.value))
             has_reading = has_reading or _has_reading(member.value)
-            with suppress(*GARBAGE):  # it is refused when its turn comes
-                survey.last[_key(member.value, expected)] = member.number
-        if survey.size > MOST_TIMES:
-            raise UnreadableError(f"it is beyond reason: more than {MOST_TIMES:,} times")
-    if has_message and has_data and not survey.last:
+            with suppress(*PARSE_ERRORS):  # the second pass rejects it
+                first_pass.last[_key(member.value, expected)] = member.number
+        if first_pass.size > MAX_TIMES:
+            raise UnreadableError(f"it is beyond reason: more than {MAX_TIMES:,} times")
+    if has_message and has_data and not first_pass.last:
         raise UnreadableError("the reply is a message and has no measurements")
     if not has_data and not (is_empty and expected.may_be_blank):
         raise UnreadableError("the reply has no list of data")
-    if survey.last and not has_reading:
-        raise UnreadableError(f"no object has a raw, value or status; the first names are {first}")
+    if first_pass.last and not has_reading:
+        raise UnreadableError(
+            f"no object has a raw, value or status; the first names are {first_names}"
+        )
     if unknown.names:
         logger.warning("Attributes that the tap does not know are left out: %s", unknown)
-    return survey
+    return first_pass
 
 
 def _read_members(content: BinaryIO) -> Iterator[Member]:
@@ -139,45 +141,51 @@ def _unknown_names(item: JsonObject) -> Iterator[str]:
         yield from ITEM.unknown(attributes)
 
 
-def _place(item: JsonObject) -> Place:
+def _location(item: JsonObject) -> Location:
     try:
         return _number(item.get("lat")), _number(item.get("lon"))
     except ValueError as error:
         raise UnreadableError(f"one of the locations: {error}") from error
 
 
-def _prove_list(member: Member, expected: Expected) -> None:
+def _check_list(member: Member, expected: Expected) -> None:
     if member.name in {"data", "locations"}:
-        nothing = not member.value if member.name == "locations" else _is_no_news(member, expected)
+        nothing = (
+            not member.value if member.name == "locations" else _is_without_data(member, expected)
+        )
         fits = isinstance(member.value, dict) if member.number else member.is_list or nothing
         if not fits:
             raise UnreadableError(f"the reply has no list of {member.name}")
 
 
-def _is_no_news(member: Member, expected: Expected) -> bool:
+def _is_without_data(member: Member, expected: Expected) -> bool:
     return expected.may_be_blank and member.value is None
 
 
-def _measurements(content: BinaryIO, survey: Survey, expected: Expected) -> Iterator[Measurement]:
-    """Give each measurement with the last of its objects: they stand together as a rule."""
-    together: dict[tuple[str, datetime], list[Member]] = {}
-    apart = 0
+def _measurements(
+    content: BinaryIO, first_pass: FirstPass, expected: Expected
+) -> Iterator[Measurement]:
+    """Yield each measurement at the last of its objects: as a rule they are adjacent."""
+    waiting: dict[tuple[str, datetime], list[Member]] = {}
+    waiting_length = 0
     for member in _read_members(content):
         if not member.number or member.name != "data":
             continue
         try:
             key = _key(member.value, expected)
-            members = together.setdefault(key, [])
+            members = waiting.setdefault(key, [])
             members.append(member)
-            apart += member.length
-            if apart > MOST_APART:
+            waiting_length += member.length
+            if waiting_length > MAX_WAITING_LENGTH:
                 raise UnreadableError("what belongs together is too far apart")
-            if member.number == survey.last[key]:
-                del together[key]
-                apart -= sum(each.length for each in members)
+            if member.number == first_pass.last[key]:
+                del waiting[key]
+                waiting_length -= sum(each.length for each in members)
                 items = [each.value for each in members]
-                yield _measurement(*key, items, survey.places.get(key[0], NOWHERE), expected)
-        except GARBAGE as error:
+                yield _measurement(
+                    *key, items, first_pass.locations.get(key[0], NO_LOCATION), expected
+                )
+        except PARSE_ERRORS as error:
             raise UnreadableError(f"object {member.number}: {error}") from error
 
 
@@ -199,7 +207,7 @@ def _measurement(
     id_: str,
     time: datetime,
     items: list[JsonObject],
-    place: Place,
+    location: Location,
     expected: Expected,
 ) -> Measurement:
     end = _text(items[0].get("endOfPeriod"))
@@ -210,8 +218,8 @@ def _measurement(
         source_type=_text(items[0].get("sourceType")),
         time=time,
         period_end=None if period is None else parse_instant(end) if end else time + period,
-        latitude=place[0],
-        longitude=place[1],
+        latitude=location[0],
+        longitude=location[1],
         readings=[reading for item in items for reading in _readings(item)],
     )
 
@@ -229,7 +237,7 @@ def _readings(item: JsonObject) -> Iterator[Reading]:
 
 
 def _nested(item: JsonObject) -> dict[str, JsonObject]:
-    """Give the metrics whose attributes are nested under their names."""
+    """Return the metrics whose attributes are nested under their names."""
     if item.get("metric"):
         return {}
     return {

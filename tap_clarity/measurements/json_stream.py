@@ -1,4 +1,4 @@
-"""Reads a JSON object member by member, and its lists item by item: a long one needs no memory."""
+"""Reads a JSON object member by member, and its lists item by item, in constant memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 16
-LONGEST_VALUE = 1 << 20
-"""Characters that one value may have, or one item of a list."""
+MAX_VALUE_LENGTH = 1 << 20
+"""Characters of one value, or of one item of a list."""
 
-_IN_NUMBERS = ("", *"0123456789.eE+-")
+_NUMBER_CHARACTERS = ("", *"0123456789.eE+-")
 _decode = json.JSONDecoder().raw_decode
-_blanks = re.compile(r"[ \t\r\n]*").match
+_white_space = re.compile(r"[ \t\r\n]*").match
 
 
 class Member(NamedTuple):
@@ -43,88 +43,88 @@ def read_members(content: BinaryIO) -> Iterator[Member]:
     Raises:
         ValueError: If it is no JSON object, or one of its values is too long.
     """
-    text = _Text(content)
-    text.take("{")
-    if text.peek() != "}":
+    parser = _Parser(content)
+    parser.skip("{")
+    if parser.peek() != "}":
         while True:
-            if text.peek() != '"':
+            if parser.peek() != '"':
                 raise ValueError("a member without a name")
-            name = text.value()
-            text.take(":")
-            yield from _read_member(text, name)
-            if text.peek() != ",":
+            name = parser.value()
+            parser.skip(":")
+            yield from _read_member(parser, name)
+            if parser.peek() != ",":
                 break
-            text.take(",")
-    text.take("}")
-    if text.peek():
+            parser.skip(",")
+    parser.skip("}")
+    if parser.peek():
         raise ValueError("something after the end")
 
 
-def _read_member(text: _Text, name: str) -> Iterator[Member]:
-    if text.peek() != "[":
-        yield Member(name, is_list=False, value=text.value(), number=0)
+def _read_member(parser: _Parser, name: str) -> Iterator[Member]:
+    if parser.peek() != "[":
+        yield Member(name, is_list=False, value=parser.value(), number=0)
         return
     yield Member(name, is_list=True, value=None, number=0)
-    text.take("[")
+    parser.skip("[")
     number = 0
-    while text.peek() != "]":
+    while parser.peek() != "]":
         if number:
-            text.take(",")
+            parser.skip(",")
         number += 1
-        value = text.value()
-        yield Member(name, is_list=True, value=value, number=number, length=text.length)
-    text.take("]")
+        value = parser.value()
+        yield Member(name, is_list=True, value=value, number=number, length=parser.length)
+    parser.skip("]")
 
 
-class _Text:
-    """The part of the content that is being read."""
+class _Parser:
+    """A position in the content, and the part that is being read."""
 
     def __init__(self, content: BinaryIO) -> None:
         self._content = content
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._text = ""
-        self._place = 0
+        self._position = 0
         self.length = 0
         """Of the last value."""
 
     def peek(self) -> str:
-        """Give the next character that is no blank, or nothing at the end."""
+        """Return the next character that is not white space; empty at the end."""
         while True:
-            if blanks := _blanks(self._text, self._place):
-                self._place = blanks.end()
-            if rest := self._text[self._place : self._place + 1]:
+            if spaces := _white_space(self._text, self._position):
+                self._position = spaces.end()
+            if rest := self._text[self._position : self._position + 1]:
                 return rest
             if not self._read_more():
                 return ""
 
-    def take(self, mark: str) -> None:
-        """Go past a mark that must be next."""
-        if self.peek() != mark:
-            raise ValueError(f"no {mark!r} where there must be one")
-        self._place += 1
+    def skip(self, character: str) -> None:
+        """Skip a character that must be next."""
+        if self.peek() != character:
+            raise ValueError(f"no {character!r} where there must be one")
+        self._position += 1
 
     def value(self) -> Any:  # noqa: ANN401
-        """Go past a whole value, and give it."""
+        """Read a whole value."""
         self.peek()
         while True:
             try:
-                value, end = _decode(self._text, self._place)
+                value, end = _decode(self._text, self._position)
             except json.JSONDecodeError:
                 if not self._read_more():
                     raise
                 continue
-            self.length = end - self._place
-            # At the end of the text a number may be half: 1.5e3 is decoded as 1 where 1.5e ends.
-            whole = self._text[end : end + 1] not in _IN_NUMBERS
-            if whole or not self._read_more():
-                self._place += self.length
+            self.length = end - self._position
+            # At the end of the text a number may be incomplete: 1.5e3 is 1.5 up to the e.
+            is_whole = self._text[end : end + 1] not in _NUMBER_CHARACTERS
+            if is_whole or not self._read_more():
+                self._position += self.length
                 return value
 
     def _read_more(self) -> bool:
         chunk = self._content.read(CHUNK)
-        rest = self._text[self._place :]
-        if len(rest) > LONGEST_VALUE:
+        rest = self._text[self._position :]
+        if len(rest) > MAX_VALUE_LENGTH:
             raise ValueError("a value that is too long")
         self._text = rest + self._decoder.decode(chunk, final=not chunk)
-        self._place = 0
+        self._position = 0
         return bool(chunk)

@@ -1,4 +1,4 @@
-"""A measurement between the reply's bytes and the record."""
+"""A measurement, between the bytes of a response and the record."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EXACT_INTEGER = 2**53
-LONGEST_WORD = 200
+MAX_WORD_LENGTH = 200
 """Characters; real ids, types and statuses have up to thirty."""
 MISSING = {"", "nan", "null", "none", "na", "n/a", "-"}
 """What stands for a missing cell, in lower case."""
-_LONGEST_MISSING = 100
+_MAX_MISSING_LENGTH = 100
 """Characters, blanks included."""
-GARBAGE = (ValueError, OverflowError, RecursionError)
-"""What reading can end in when the content is garbage: dates and depths without bounds."""
+PARSE_ERRORS = (ValueError, OverflowError, RecursionError)
+"""What parsing corrupt content can raise: dates out of range, unlimited nesting."""
 
 
 class UnreadableError(ValueError):
-    """A reply or file that is not what was asked for; the text says where and what."""
+    """A response or file that is not what was requested; the message says where and what."""
 
 
 class Expected(NamedTuple):
-    """What a reply or file has to keep to.
+    """What a response or file has to contain.
 
     Attributes:
         id_field: Name of the record's first key after `org`: `datasource_id`, `node_id` or
             `reference_site_id`.
-        frequency: The output frequency that was asked for.
+        frequency: The output frequency that was requested.
         window: The requested time range; None if the response has none.
         may_be_blank: Whether content without any measurement may lack a header, too.
     """
@@ -52,7 +52,7 @@ class Expected(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one metric says at one time; None where it says nothing."""
+    """One metric at one time; None for what is missing."""
 
     metric: str
     raw: float | None
@@ -68,7 +68,7 @@ class Reading(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """All that one datasource, node or site measured at one time."""
+    """All readings of one datasource, node or reference site at one time."""
 
     id: str
     source_id: str | None
@@ -81,10 +81,10 @@ class Measurement(NamedTuple):
 
 
 def read_text(text: str) -> str:
-    """Give a text as it is.
+    """Return a text as it is.
 
     Raises:
-        ValueError: If no database holds it: it has a NUL, or half of a surrogate pair.
+        ValueError: If databases cannot store it: it has a NUL, or half of a surrogate pair.
     """
     if not is_text(text):
         raise ValueError("not a text: it holds a NUL or half a character")
@@ -93,16 +93,16 @@ def read_text(text: str) -> str:
 
 def is_missing(text: str) -> bool:
     """Whether a cell says that there is no value: it is blank, or a usual word for missing."""
-    return not text or (len(text) <= _LONGEST_MISSING and text.strip().lower() in MISSING)
+    return not text or (len(text) <= _MAX_MISSING_LENGTH and text.strip().lower() in MISSING)
 
 
 def read_word(text: str) -> str | None:
-    """Give an id, a type or a status; None if it is missing.
+    """Return an id, a type or a status; None if it is missing.
 
     Raises:
-        ValueError: If it is longer than any: many records, and the memory, would repeat it.
+        ValueError: If it exceeds the limit: many records, and the memory, would repeat it.
     """
-    if len(text) > LONGEST_WORD:
+    if len(text) > MAX_WORD_LENGTH:
         raise ValueError("an id or a word that is too long")
     return None if is_missing(text) else read_text(text)
 

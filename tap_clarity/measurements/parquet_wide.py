@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from tap_clarity.measurements.model import Expected
 
-ROWS_AT_ONCE = 1000
-MOST_PARTS = 100_000
-"""Columns, and columns of all row groups, that a footer may name: each costs memory at once."""
+BATCH_ROWS = 1000
+MAX_FOOTER_ENTRIES = 100_000
+"""Columns, and columns of all row groups, in a footer: each costs memory before any row is read."""
 MILLISECONDS = range(
     *(int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (2014, 2101))
 )
@@ -27,7 +27,7 @@ MILLISECONDS = range(
 def read_parquet(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
     """Read measurements from Parquet; the footer is read at once, the rows on demand.
 
-    The types of Clarity's Parquet are not documented, so each cell goes the way of CSV's text.
+    The types of Clarity's Parquet are not documented, so each cell is read as CSV's text is.
 
     Returns:
         A table; nothing if a file without rows lacks columns, and the content may be blank.
@@ -44,7 +44,7 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
         ) from None
     try:
         file = parquet.ParquetFile(
-            content, thrift_container_size_limit=MOST_PARTS, page_checksum_verification=True
+            content, thrift_container_size_limit=MAX_FOOTER_ENTRIES, page_checksum_verification=True
         )
         names = file.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -60,8 +60,8 @@ def read_parquet(content: BinaryIO, expected: Expected) -> Table | tuple[()]:
 
 def _rows(file: Any, header: Header) -> Iterator[list[str]]:  # noqa: ANN401
     """Give the rows as text; those of a batch are held at once."""
-    times = header.places("time", "period_end")
-    texts = [_time_text if place in times else _text for place in range(header.width)]
+    times = header.positions("time", "period_end")
+    texts = [_time_text if each in times else _text for each in range(header.width)]
     for batch in _batches(file):
         for cells in zip(*batch, strict=True):
             yield [text(cell) for text, cell in zip(texts, cells, strict=True)]
@@ -71,13 +71,13 @@ def _batches(file: Any) -> Iterator[list[list[Any]]]:  # noqa: ANN401
     import pyarrow as pa  # noqa: PLC0415
 
     try:
-        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-            yield [_plain(column).to_pylist() for column in batch.columns]
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+            yield [_exact_column(column).to_pylist() for column in batch.columns]
     except (pa.ArrowException, OSError, LookupError) as error:
         raise UnreadableError("the Parquet file is cut or damaged") from error
 
 
-def _plain(column: Any) -> Any:  # noqa: ANN401
+def _exact_column(column: Any) -> Any:  # noqa: ANN401
     """Convert what Python would hold otherwise: to it, the float 2.1 is 2.0999999046325684."""
     from pyarrow import string, timestamp, types  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""BATCH on request: records go to the loader as files, and a message tells where each one lies."""
+"""BATCH on request: records go to the target as files, and a message names each one."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, SDKBat
 from singer_sdk.helpers.capabilities import BATCH_CONFIG
 
 from tap_clarity.api.errors import one_line
-from tap_clarity.output.line_writer import OutputLost
+from tap_clarity.output.line_writer import OutputClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tap_clarity.measurements.fast.record_writer import Lines
 
-MOST_RECORDS = 50_000
-MOST_BYTES = 8 << 20
-"""Of a file's records, as JSON: the tap and the loader hold a file as a whole."""
-_NOT_ADVERTISED = {"batch_config": {"batch_size"}, "storage": {"params"}}
-"""What the SDK reads from the setting, too, though its schema does not tell."""
+MAX_RECORDS = 50_000
+MAX_BYTES = 8 << 20
+"""Of a file's records, as JSON: the tap and the target hold a whole file in memory."""
+_NOT_IN_SCHEMA = {"batch_config": {"batch_size"}, "storage": {"params"}}
+"""What the SDK reads from the setting although its schema does not list it."""
 
 
 class BatchFiles:
-    """Gathers the records of a stream, and writes them to files of many each."""
+    """Buffers the records of a stream, and writes them to files of many each."""
 
     def __init__(
         self,
         config: Mapping[str, Any],
         stream: str,
         properties: Mapping[str, Any],
-        announce: Callable[[SDKBatchMessage], None],
+        write_message: Callable[[SDKBatchMessage], None],
     ) -> None:
         """Keep files for a stream.
 
@@ -42,40 +42,40 @@ class BatchFiles:
             config: The setting `batch_config`.
             stream: Name of the stream.
             properties: The JSON schemas of the records' properties.
-            announce: Sends a message to the loader.
+            write_message: Writes a message for the target.
         """
-        size = config.get("batch_size") or MOST_RECORDS
-        self._config = BatchConfig.from_dict({**config, "batch_size": min(size, MOST_RECORDS)})
+        size = config.get("batch_size") or MAX_RECORDS
+        self._config = BatchConfig.from_dict({**config, "batch_size": min(size, MAX_RECORDS)})
         self._stream = stream
         self._properties = properties
-        self._announce = announce
-        self._waiting: list[bytes] = []
+        self._write_message = write_message
+        self._buffer: list[bytes] = []
         self._bytes = 0
         self._records = 0
 
     def add(self, lines: Lines) -> None:
-        """Take up records, and write a file whenever there are enough.
+        """Add records, and write a file whenever a limit is reached.
 
         Raises:
-            OutputLost: If a file could not be written.
+            OutputClosed: If a file could not be written.
         """
         while lines.records > (room := self._config.batch_size - self._records):
-            first, lines = lines.cut(room)
-            self._take(first)
-            self.finish()
-        self._take(lines)
-        if self._bytes >= MOST_BYTES:
-            self.finish()
+            first, lines = lines.split(room)
+            self._append(first)
+            self.flush()
+        self._append(lines)
+        if self._bytes >= MAX_BYTES:
+            self.flush()
 
-    def _take(self, lines: Lines) -> None:
-        self._waiting.append(lines.text.encode())
-        self._bytes += len(self._waiting[-1])
+    def _append(self, lines: Lines) -> None:
+        self._buffer.append(lines.text.encode())
+        self._bytes += len(self._buffer[-1])
         self._records += lines.records
 
-    def finish(self) -> None:
-        """Write a file of what waits, if anything does; raises as `add` does."""
-        records = b"".join(self._waiting)
-        self._waiting, self._bytes, self._records = [], 0, 0
+    def flush(self) -> None:
+        """Write a file of the buffered records, if there are any; raises as `add` does."""
+        records = b"".join(self._buffer)
+        self._buffer, self._bytes, self._records = [], 0, 0
         if not records:
             return
         compression = self._config.encoding.compression
@@ -86,7 +86,7 @@ class BatchFiles:
             content = gzip.compress(records, compresslevel=1, mtime=0)
             encoding = BaseBatchFileEncoding("jsonl", "gzip")
         url = self._store(content, "parquet" if encoding.format == "parquet" else "jsonl.gz")
-        self._announce(SDKBatchMessage(self._stream, encoding, [url]))
+        self._write_message(SDKBatchMessage(self._stream, encoding, [url]))
 
     def _store(self, content: bytes, suffix: str) -> str:
         storage = self._config.storage
@@ -96,7 +96,7 @@ class BatchFiles:
                 file.write(content)
             return storage.get_url(name)
         except (OSError, ImportError, ValueError) as error:
-            raise OutputLost(
+            raise OutputClosed(
                 f"a batch file could not be stored: {one_line(str(error))}; "
                 "check batch_config.storage"
             ) from error
@@ -108,7 +108,7 @@ def _parquet(records: bytes, properties: Mapping[str, Any], compression: str | N
     from pyarrow import json, parquet  # noqa: PLC0415
 
     kinds = {"string": pa.string(), "number": pa.float64(), "array": pa.list_(pa.string())}
-    # Objects are left to Arrow, which finds their fields in the records.
+    # Arrow finds the fields of objects in the records.
     known = [
         (name, kinds[kind])
         for name, schema in properties.items()
@@ -121,12 +121,12 @@ def _parquet(records: bytes, properties: Mapping[str, Any], compression: str | N
             pa.BufferReader(records),
             json.ReadOptions(use_threads=False, block_size=len(records)),
             json.ParseOptions(explicit_schema=pa.schema(known)),
-            # Arrow's own pools keep for themselves what was once needed.
+            # Arrow's own pools do not return freed memory.
             memory_pool=pa.system_memory_pool(),
         )
         parquet.write_table(table, out, compression="gzip" if compression == "gzip" else "snappy")
     except pa.ArrowException as error:
-        raise OutputLost(
+        raise OutputClosed(
             f"records do not fit into Parquet: {one_line(str(error))}; "
             "set batch_config.encoding.format to jsonl"
         ) from error
@@ -134,11 +134,11 @@ def _parquet(records: bytes, properties: Mapping[str, Any], compression: str | N
 
 
 def batch_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Name what is wrong with a well-typed `batch_config`, or with what stands beside it."""
+    """Describe what is wrong with a well-typed `batch_config`, or with settings beside it."""
     batch: Mapping[str, Any] | None = config.get("batch_config")
     if batch is None:
         return
-    yield from _unknown_parts(batch)
+    yield from _unknown_settings(batch)
     encoding, storage = batch.get("encoding") or {}, batch.get("storage") or {}
     if not encoding.get("format"):
         yield "setting batch_config needs encoding.format: parquet or jsonl"
@@ -155,7 +155,7 @@ def batch_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"setting {other} does not work with batch_config: leave out one of them"
 
 
-def _unknown_parts(batch: Mapping[str, Any]) -> Iterator[str]:
+def _unknown_settings(batch: Mapping[str, Any]) -> Iterator[str]:
     schema = BATCH_CONFIG["properties"]["batch_config"]
     parts = {"batch_config": (schema, batch)}
     parts |= {
@@ -164,7 +164,7 @@ def _unknown_parts(batch: Mapping[str, Any]) -> Iterator[str]:
         if batch.get(name)
     }
     for part, (known, given) in parts.items():
-        allowed = set(known["properties"]) | _NOT_ADVERTISED.get(part, set())
+        allowed = set(known["properties"]) | _NOT_IN_SCHEMA.get(part, set())
         for name in sorted(set(given) - allowed):
             where = "" if part == "batch_config" else f"{part}."
             yield f"setting batch_config: {where}{one_line(name)} is unknown"

@@ -1,4 +1,4 @@
-"""Writes Singer messages to standard output: whole lines, buffered, whatever happens."""
+"""Writes Singer messages to standard output: whole lines, buffered, even if a signal comes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from singer_sdk.singerlib.encoding.simple import Message, SchemaMessage
 from singer_sdk.singerlib.json import serialize_json
 
 STANDARD_OUTPUT = 1
-BUFFER = 1 << 14
-"""Bytes; the fast path writes more at once, which then goes by without being copied."""
+BUFFER_BYTES = 1 << 14
+"""Bytes; what the fast path writes at once is longer and bypasses the buffer."""
 
 
-class Ended(SystemExit):
-    """Something outside ends the run; like any SystemExit it passes by all `except Exception`."""
+class RunAborted(SystemExit):
+    """Something outside ends the run; like any SystemExit, no `except Exception` catches it."""
 
 
-class Stopped(Ended):
+class Stopped(RunAborted):
     """A signal asked the tap to end."""
 
     def __init__(self, signum: int) -> None:
@@ -30,8 +30,8 @@ class Stopped(Ended):
         return f"stopped by {self.signal}"
 
 
-class OutputLost(Ended):
-    """Nobody reads any more what the tap writes, or there is no room for it."""
+class OutputClosed(RunAborted):
+    """The output cannot be written: its reader has closed it, or the disk is full."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(1)
@@ -43,7 +43,7 @@ class OutputLost(Ended):
 
 @dataclass(slots=True)
 class RecordLines(Message):
-    """Many RECORD messages, written out already, each with its line break."""
+    """Many RECORD messages as text, each with its line break."""
 
     text: str
 
@@ -54,13 +54,13 @@ class RecordLines(Message):
 class LineWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages as lines that a signal cannot cut in two.
 
-    It has a buffer of its own on the file descriptor: with PYTHONUNBUFFERED=1 that of sys.stdout is
+    It has its own buffer on the file descriptor: with PYTHONUNBUFFERED=1 that of sys.stdout is
     raw, and a signal could drop the rest of a write. Records wait in the buffer; any other message
-    takes them along, so that a STATE never overtakes its records.
+    flushes them, so that a STATE never precedes its records.
     """
 
     def __init__(self) -> None:
-        self._out = open(STANDARD_OUTPUT, "wb", buffering=BUFFER, closefd=False)  # noqa: SIM115
+        self._out = open(STANDARD_OUTPUT, "wb", buffering=BUFFER_BYTES, closefd=False)  # noqa: SIM115
         self._schemas: dict[str, bytes] = {}
         self._writing = False
         self._ending = False
@@ -76,7 +76,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
         Raises:
             Stopped: If a signal came meanwhile; the message is written.
-            OutputLost: If it could not be written.
+            OutputClosed: If it could not be written.
         """
         line = self.format_message(message)
         if isinstance(message, SchemaMessage):
@@ -87,7 +87,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         self._send(line, flush=message.type is not SingerMessageType.RECORD)
 
     def flush(self) -> None:
-        """Send off what is in the buffer; raises as `write_message` does."""
+        """Write out the buffer; raises as `write_message` does."""
         self._send(b"", flush=True)
 
     def end(self, message: Message) -> None:
@@ -113,16 +113,16 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             if flush:
                 self._out.flush()
         except OSError as error:
-            self._abandon()
+            self._discard()
             reason = f"standard output: {error.strerror}; see what the loader says"
-            raise OutputLost(reason) from error
+            raise OutputClosed(reason) from error
         finally:
             self._writing = False
         if self._deferred is not None and not self._ending:
             raise Stopped(self._deferred)
 
-    def _abandon(self) -> None:
-        """Let what is left in the buffer go nowhere, or Python would complain of it at its end."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, STANDARD_OUTPUT)
-        os.close(nowhere)
+    def _discard(self) -> None:
+        """Send what is left in the buffer to /dev/null, or Python would log an error at exit."""
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, STANDARD_OUTPUT)
+        os.close(null_device)

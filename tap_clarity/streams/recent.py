@@ -17,6 +17,7 @@ from tap_clarity.api.errors import (
 )
 from tap_clarity.api.recent import RecentReply, continue_recent, query_recent
 from tap_clarity.measurements.model import UnreadableError
+from tap_clarity.output.record_count import RecordCount
 from tap_clarity.planning.bookmarks import RecentBookmark, fingerprint
 from tap_clarity.planning.due import Due
 from tap_clarity.planning.gaps import find_due_gaps
@@ -40,7 +41,6 @@ from tap_clarity.planning.recovery import (
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.windows import merged, without
 from tap_clarity.streams.measurements import MeasurementStream, measurement_query
-from tap_clarity.streams.record_count import RecordCount
 from tap_clarity.streams.report_journal import ReportJournal
 from tap_clarity.streams.report_kinds import select_datasources
 from tap_clarity.streams.report_reading import new_jobs, new_lane, read_reports
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_clarity.core.timestamps import Window
+    from tap_clarity.output.measurement_writer import OpenedMeasurements
     from tap_clarity.streams.base import Record
-    from tap_clarity.streams.measurements import Piece
 
 REASONS = {
     QueryReason.FIRST_RUN: "this is the first run",
@@ -166,7 +166,7 @@ class RecentMeasurements(MeasurementStream):
             after = replace(after, token=bookmark.token, issued_at=bookmark.issued_at)
         self.journal.checkpoint(after)
 
-    def _request(self, step: Step, now: datetime) -> tuple[Step, RecentReply[Iterator[Piece]]]:
+    def _request(self, step: Step, now: datetime) -> tuple[Step, RecentReply[OpenedMeasurements]]:
         """Take a step; where Clarity rejects the token, query the cache instead."""
         if isinstance(step, QueryCache):
             return self._query(step, now)
@@ -178,19 +178,19 @@ class RecentMeasurements(MeasurementStream):
         frequency, reason = self.run.settings.frequency, QueryReason.TOKEN_REJECTED
         return self._query(query_cache(self._token_state, frequency, now, reason), now)
 
-    def _continue(self, step: ContinueToken) -> RecentReply[Iterator[Piece]]:
+    def _continue(self, step: ContinueToken) -> RecentReply[OpenedMeasurements]:
         org = self.run.settings.org
         # How a continuation without news looks is not documented; a query has rows.
-        open_body = partial(self.open_measurements, may_be_blank=True)
+        open_body = partial(self.writer.open, may_be_blank=True)
         return continue_recent(self.run.connection, org, step.token, open_body)
 
     def _query(
         self, step: QueryCache, now: datetime
-    ) -> tuple[QueryCache, RecentReply[Iterator[Piece]]]:
+    ) -> tuple[QueryCache, RecentReply[OpenedMeasurements]]:
         """Query the cache; if it rejects the start, once without it."""
         query = measurement_query(self.run.settings) | select_datasources(self.run).to_body()
         start = f"{step.start:%Y-%m-%d %H:%M}"
-        ask = partial(query_recent, self.run.connection, query, open_body=self.open_measurements)
+        ask = partial(query_recent, self.run.connection, query, open_body=self.writer.open)
         try:
             reply = ask(step.start)
         except NotFoundError:
@@ -211,11 +211,15 @@ class RecentMeasurements(MeasurementStream):
     def _reason(self, step: QueryCache, now: datetime) -> str:
         return REASONS[step.reason].format(issued_at=self._bookmark.issued_at or now)
 
-    def _written(self, reply: RecentReply[Iterator[Piece]], count: RecordCount) -> Iterator[Record]:
+    def _written(
+        self, reply: RecentReply[OpenedMeasurements], count: RecordCount
+    ) -> Iterator[Record]:
         try:
-            yield from self.emit(count.watch(reply.measurements))
+            yield from self.writer.write(reply.measurements, count)
         except UnreadableError as error:
             raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
+        finally:
+            self.writer.flush()
 
     def _fill_gaps(self) -> Iterator[Record]:
         """Fill by reports what the cache no longer has; gaps that remain are kept in state."""

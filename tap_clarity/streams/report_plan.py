@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_clarity.api.report_requests import Lane
+    from tap_clarity.streams.base import Record
     from tap_clarity.streams.context import Run
-    from tap_clarity.streams.measurements import Piece
     from tap_clarity.streams.reports import ReportStream
 
 
@@ -28,7 +28,7 @@ class ReportPlan:
             stream.prepare(now)
         self.dues = {stream.name: find_due(*stream.plan(now), now) for stream in streams}
         self.shares = allocate_quota(self.dues, run.quota.left)
-        self._lanes: dict[str, Lane[Piece] | None] = {}
+        self._lanes: dict[str, Lane[Record] | None] = {}
         for stream in streams:
             try:
                 self._lanes[stream.name] = stream.plan_lane(self.dues[stream.name])
@@ -42,7 +42,7 @@ class ReportPlan:
         """How many windows are due for which today's quota has no requests left."""
         return sum(self.dues[name].total - self.shares[name].total for name in self.dues)
 
-    def lane_of(self, stream: ReportStream) -> Lane[Piece] | None:
+    def lane_of(self, stream: ReportStream) -> Lane[Record] | None:
         """Give a stream's lane; None if there is nothing to report on.
 
         Raises:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tap_clarity.api.report_jobs import ReportJobs
 from tap_clarity.api.report_requests import Lane
 from tap_clarity.api.reports import ReportEndpoints
-from tap_clarity.streams.measurements import Piece, measurement_query
+from tap_clarity.streams.measurements import measurement_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tap_clarity.streams.report_kinds import Selector
 
 
-def new_jobs(run: Run) -> ReportJobs[Piece]:
+def new_jobs(run: Run) -> ReportJobs[Record]:
     """Prepare to run report jobs."""
     settings = run.settings
     return ReportJobs(
@@ -36,8 +35,12 @@ def new_jobs(run: Run) -> ReportJobs[Piece]:
 
 def new_lane(
     stream: MeasurementStream, selector: Selector, windows: Sequence[Sequence[Window]]
-) -> Lane[Piece]:
+) -> Lane[Record]:
     """Describe the jobs of a stream: the windows to request, by priority."""
+
+    def open_file(body: BinaryIO, window: Window) -> Iterator[Record]:
+        return stream.writer.write(stream.writer.open(body, window, may_be_blank=True))
+
     settings = stream.run.settings
     file_format = settings.report_file_format
     query = measurement_query(settings) | {
@@ -54,16 +57,19 @@ def new_lane(
         ids_field=selector.field,
         ids=stream.journal.ids_accepted(selector.ids),
         frequency=settings.frequency,
-        open_file=partial(stream.open_measurements, may_be_blank=True),
+        open_file=open_file,
         windows=windows,
     )
 
 
 def read_reports(
-    stream: MeasurementStream, jobs: ReportJobs[Piece], lane: Lane[Piece]
+    stream: MeasurementStream, jobs: ReportJobs[Record], lane: Lane[Record]
 ) -> Iterator[Record]:
     """Write the rows of a stream's reports, whichever is ready first."""
     known = stream.journal.bookmark.ledger.failing
     for ready in jobs.run(lane):
-        yield from stream.emit(ready)
+        try:
+            yield from ready
+        finally:
+            stream.writer.flush()
     stream.journal.report_failing(known)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tap_clarity.api.report_requests import Lane
     from tap_clarity.streams.base import Record
     from tap_clarity.streams.context import Run
-    from tap_clarity.streams.measurements import Piece
     from tap_clarity.streams.report_kinds import ReportKind
 
 DAYS_OF_HISTORY = 30
@@ -103,7 +102,7 @@ class ReportStream(MeasurementStream):
         slot = current_slot(*self.plan(now), now)
         self.journal.prepare(replace(self.journal.bookmark, slot=slot))
 
-    def plan_lane(self, due: Due) -> Lane[Piece] | None:
+    def plan_lane(self, due: Due) -> Lane[Record] | None:
         """Describe the stream's jobs; None if there is nothing to report on.
 
         Raises:

@@ -294,14 +294,14 @@ ATTACKS = (
         whole(halves("a")),
         "it is beyond reason: more than 100 times",
         (RECENT,),
-        {"tap_clarity.measurements.json_long.MOST_TIMES": 100},
+        {"tap_clarity.measurements.json_long.MAX_TIMES": 100},
     ),
     Attack(
         "the other half of each object after all first halves",
         whole(halves("a", "b")),
         "object 122: what belongs together is too far apart",
         (RECENT,),
-        {"tap_clarity.measurements.json_long.MOST_APART": 10_000},
+        {"tap_clarity.measurements.json_long.MAX_WAITING_LENGTH": 10_000},
     ),
     *(
         Attack(

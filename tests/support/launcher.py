@@ -26,7 +26,7 @@ from unittest.mock import patch
 
 from requests.adapters import HTTPAdapter
 
-from tap_clarity.output.line_writer import BUFFER, STANDARD_OUTPUT, LineWriter
+from tap_clarity.output.line_writer import BUFFER_BYTES, STANDARD_OUTPUT, LineWriter
 from tap_clarity.tap import TapClarity
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def doomed(place: float) -> AbstractContextManager[Any]:
 
     def begin(writer: LineWriter) -> None:
         usual(writer)
-        writer._out = BufferedWriter(DoomedOutput(place), BUFFER)  # noqa: SLF001
+        writer._out = BufferedWriter(DoomedOutput(place), BUFFER_BYTES)  # noqa: SLF001
 
     usual = LineWriter.__init__
     return patch.object(LineWriter, "__init__", begin)

@@ -1,4 +1,4 @@
-"""What rows that look alike write: text, with gaps for what differs."""
+"""Templates of rows with the same pattern: text, with placeholders for what differs."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tap_clarity.measurements.records import OTHER_METRICS
 
 Row = list[str]
 Texts = tuple[str, ...]
-Picker = Callable[[Row], Texts]
+ColumnGetter = Callable[[Row], Texts]
 
-# A number that JSON takes as it stands and a double holds to the last of its 15 digits; or nothing.
+# A number that JSON takes as it is and a double holds to the last of its 15 digits; or nothing.
 # Without groups they are faster; possessive ones would go wrong in Python 3.11 before 3.11.5.
 PLAIN_NUMBER = r"-?+(?!0[0-9])[0-9]{1,7}+\.?+[0-9]{0,8}+(?<!\.)"
 PLAIN_OR_EMPTY = r"-?+(?!0[0-9]|\.)[0-9]{0,7}+\.?+[0-9]{0,8}+(?<![.-])"
 _STRIDE = 6
-"""How many pieces a part becomes, after a first one that is the head of a wide line."""
+"""How many pieces a metric becomes, after a first one that is the head of a wide line."""
 
 
-class Part(NamedTuple):
-    """What a metric writes for one look: start, raw number, middle, value, end.
+class MetricTemplate(NamedTuple):
+    """What a metric writes for one pattern: start, raw number, middle, value, end.
 
     Attributes:
-        start: What stands before the raw number.
-        middle: What stands between the numbers.
-        end: What stands behind the value; in the long layout to the end of the line, in the wide
-            one with the comma, unless it goes into `other_metrics`.
+        start: The text before the raw number.
+        middle: The text between the numbers.
+        end: The text after the value; in the long layout to the end of the line, in the wide one
+            with the comma, unless it goes into `other_metrics`.
         is_other: Whether it goes into the wide layout's `other_metrics`.
-        numbers: Where raw number and value stand in a row.
+        numbers: The positions of raw number and value in a row.
     """
 
     start: str
@@ -40,91 +40,93 @@ class Part(NamedTuple):
     numbers: list[int]
 
 
-class Shape(NamedTuple):
-    """The lines of rows that look alike, in pieces.
+class RowTemplate(NamedTuple):
+    """The lines of rows with the same pattern, in pieces.
 
     Attributes:
-        pieces: Heads and parts; what is empty is a gap.
-        heads: The gaps for what comes before a record's own fields.
-        raws: The gaps for the raw numbers.
-        values: The gaps for the values.
-        gaps: How many numbers there are gaps for.
-        records: How many the pieces make.
-        length: Of all pieces, in characters.
-        numbers: Picks the numbers out of a row, raw and value in turn, then those that are not to
-            be there.
-        are_there: Matches all of them, with commas between, if JSON writes them so.
-        are_right: The same where some are missing. Most rows miss none, and `are_there` is faster.
+        pieces: Heads and metrics; an empty piece is a placeholder.
+        heads: The placeholders for what comes before a record's own fields.
+        raws: The placeholders for the raw numbers.
+        values: The placeholders for the values.
+        placeholders: How many numbers there are placeholders for.
+        records: How many records the pieces make.
+        length: The length of all pieces, in characters.
+        numbers: Gets the numbers of a row, raw and value in turn, then those that must be empty.
+        all_plain: Matches all of them, joined by commas, if JSON writes them so.
+        all_plain_or_empty: The same where some are empty. Most rows have none, and `all_plain` is
+            faster.
     """
 
     pieces: list[str]
     heads: slice
     raws: slice
     values: slice
-    gaps: int
+    placeholders: int
     records: int
     length: int
-    numbers: Picker
-    are_there: Callable[[str], object]
-    are_right: Callable[[str], object]
+    numbers: ColumnGetter
+    all_plain: Callable[[str], object]
+    all_plain_or_empty: Callable[[str], object]
 
 
-def picker(places: list[int]) -> Picker:
-    """Make a function that gives the cells at these places."""
-    if not places:
+def column_getter(positions: list[int]) -> ColumnGetter:
+    """Return a function that gets these cells of a row."""
+    if not positions:
         return lambda _: ()
-    if len(places) == 1:
-        return lambda row: (row[places[0]],)
-    return itemgetter(*places)
+    if len(positions) == 1:
+        return lambda row: (row[positions[0]],)
+    return itemgetter(*positions)
 
 
-def long_shape(parts: list[Part], absent: list[int]) -> Shape:
-    """Put together lines of a record per part; the cells at `absent` have to be empty."""
+def long_template(metrics: list[MetricTemplate], absent: list[int]) -> RowTemplate:
+    """Join the lines of one record per metric; the cells at `absent` have to be empty."""
     pieces = [""]
-    for part in parts:
-        pieces += _pieces("", part)
-    return _shape(pieces, slice(1, None, _STRIDE), parts, absent)
+    for metric in metrics:
+        pieces += _pieces("", metric)
+    return _row_template(pieces, slice(1, None, _STRIDE), metrics, absent)
 
 
-def wide_shape(parts: list[Part], absent: list[int], end: str) -> Shape:
-    """Put together a line of one record, with what ends it; as above."""
-    known = [part for part in parts if not part.is_other]
-    others = [part for part in parts if part.is_other]
+def wide_template(metrics: list[MetricTemplate], absent: list[int], end: str) -> RowTemplate:
+    """Build the line of one record, with what ends it; the cells at `absent` have to be empty."""
+    known = [metric for metric in metrics if not metric.is_other]
+    others = [metric for metric in metrics if metric.is_other]
     pieces = [""]
-    for part in known:
-        pieces += _pieces("", part)
+    for metric in known:
+        pieces += _pieces("", metric)
     before = f'"{OTHER_METRICS}":{{'
-    for part in others:
-        pieces += _pieces(before, part)
+    for metric in others:
+        pieces += _pieces(before, metric)
         before = ","
     pieces.append(f"}}}}{end}" if others else f'"{OTHER_METRICS}":null}}{end}')
-    return _shape(pieces, slice(0, 1), [*known, *others], absent)
+    return _row_template(pieces, slice(0, 1), [*known, *others], absent)
 
 
-def _pieces(before: str, part: Part) -> Texts:
-    # The part's own texts: were they copied, each shape would take the memory of its lines.
-    return (before, part.start, "", part.middle, "", part.end)
+def _pieces(before: str, metric: MetricTemplate) -> Texts:
+    # The metric's own texts: copies would cost each row template the memory of its lines.
+    return (before, metric.start, "", metric.middle, "", metric.end)
 
 
-def _shape(pieces: list[str], heads: slice, parts: list[Part], absent: list[int]) -> Shape:
-    end = _STRIDE * len(parts)
-    places = [place for part in parts for place in part.numbers]
-    return Shape(
+def _row_template(
+    pieces: list[str], heads: slice, metrics: list[MetricTemplate], absent: list[int]
+) -> RowTemplate:
+    end = _STRIDE * len(metrics)
+    positions = [position for metric in metrics for position in metric.numbers]
+    return RowTemplate(
         pieces=pieces,
         heads=heads,
         raws=slice(3, end + 1, _STRIDE),
         values=slice(5, end + 1, _STRIDE),
-        gaps=len(places),
+        placeholders=len(positions),
         records=len(pieces[heads]),
         length=sum(map(len, pieces)),
-        numbers=picker([*places, *absent]),
-        are_there=_matching(PLAIN_NUMBER, len(places), len(absent)),
-        are_right=_matching(PLAIN_OR_EMPTY, len(places), len(absent)),
+        numbers=column_getter([*positions, *absent]),
+        all_plain=_matcher(PLAIN_NUMBER, len(positions), len(absent)),
+        all_plain_or_empty=_matcher(PLAIN_OR_EMPTY, len(positions), len(absent)),
     )
 
 
-def _matching(number: str, there: int, absent: int) -> Callable[[str], object]:
-    """Match so many numbers and so many empty cells, with commas between; a cell may hold one."""
-    if not there:
+def _matcher(number: str, present: int, absent: int) -> Callable[[str], object]:
+    """Match so many numbers and so many empty cells, joined by commas; a cell may hold a comma."""
+    if not present:
         return re.compile(rf",{{{max(absent - 1, 0)}}}").fullmatch
-    return re.compile(rf"{number}(?:,{number}){{{there - 1}}},{{{absent}}}").fullmatch
+    return re.compile(rf"{number}(?:,{number}){{{present - 1}}},{{{absent}}}").fullmatch

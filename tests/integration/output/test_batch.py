@@ -1,4 +1,4 @@
-"""With `batch_config`, files hold what RECORD messages would have said."""
+"""With `batch_config`, files hold what RECORD messages would have messaged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pyarrow import parquet
 
 from tap_clarity.measurements.fast.record_writer import Lines
 from tap_clarity.output import batch as batches
-from tap_clarity.output.batch import MOST_RECORDS, BatchFiles
-from tap_clarity.output.line_writer import OutputLost
+from tap_clarity.output.batch import MAX_RECORDS, BatchFiles
+from tap_clarity.output.line_writer import OutputClosed
 from tests.support.constants import NOW
 from tests.support.tap_process import TapRun, catalog_of, run_tap, utc
 
@@ -77,31 +77,31 @@ def test_files_hold_the_records(
         "metric_select": "all",
         "qc_flags": True,
     }
-    said = run_tap(sandbox, streams=streams, **settings).check()
+    messaged = run_tap(sandbox, streams=streams, **settings).check()
     sandbox.clock.set(NOW)
     settings["batch_config"] = batch_config(tmp_path, format_)
-    filed = run_tap(sandbox, streams=streams, **settings).check()
+    batched = run_tap(sandbox, streams=streams, **settings).check()
     for stream in MEASUREMENTS:
-        found = [without_nulls(record) for file in files_of(filed, stream) for record in file]
-        assert found == [without_nulls(record) for record in said.records(stream)]
-        assert filed.records(stream) == []
-        assert filed.schemas(stream) == said.schemas(stream)
-        assert filed.metric("record_count", stream) == len(found) > 0
-    assert filed.upserted("datasources") == said.upserted("datasources") != {}
-    assert len(files_of(filed, "datasource_measurements")) == 2
-    assert filed.state["bookmarks"].keys() == said.state["bookmarks"].keys()
-    assert filed.messages[-1]["type"] == "STATE"
+        found = [without_nulls(record) for file in files_of(batched, stream) for record in file]
+        assert found == [without_nulls(record) for record in messaged.records(stream)]
+        assert batched.records(stream) == []
+        assert batched.schemas(stream) == messaged.schemas(stream)
+        assert batched.metric("record_count", stream) == len(found) > 0
+    assert batched.upserted("datasources") == messaged.upserted("datasources") != {}
+    assert len(files_of(batched, "datasource_measurements")) == 2
+    assert batched.state["bookmarks"].keys() == messaged.state["bookmarks"].keys()
+    assert batched.messages[-1]["type"] == "STATE"
 
 
 def test_unknown_metrics_reach_the_wide_parquet(sandbox: Sandbox, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"measurement_layout": "wide"}
-    said = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
+    messaged = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
     sandbox.clock.set(NOW)
     settings["batch_config"] = batch_config(tmp_path, "parquet")
-    filed = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
+    batched = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
     stream = MEASUREMENTS[0]
-    found = [without_nulls(record) for file in files_of(filed, stream) for record in file]
-    assert found == [without_nulls(record) for record in said.records(stream)]
+    found = [without_nulls(record) for file in files_of(batched, stream) for record in file]
+    assert found == [without_nulls(record) for record in messaged.records(stream)]
     assert any("other_metrics" in record for record in found)
 
 
@@ -142,16 +142,16 @@ def test_a_state_follows_the_files_that_it_stands_for(sandbox: Sandbox, tmp_path
         batch_config=batch_config(tmp_path, "jsonl"),
     ).check()
     seen: set[datetime] = set()
-    told: list[bool] = []
+    is_covered: list[bool] = []
     for message in run.messages:
         if message["type"] == "BATCH":
             (url,) = message["manifest"]
             seen |= {datetime.fromisoformat(row["time"]) for row in read(path_of(url))}
         elif message["type"] == "STATE":
             covered = message["value"]["bookmarks"].get(MEASUREMENTS[1], {}).get("covered", [])
-            told += [hours(*window) <= seen for window in covered]
-    assert all(told)
-    assert len(told) > 3
+            is_covered += [hours(*window) <= seen for window in covered]
+    assert all(is_covered)
+    assert len(is_covered) > 3
 
 
 def hours(start: str, end: str) -> set[datetime]:
@@ -162,14 +162,14 @@ def hours(start: str, end: str) -> set[datetime]:
 def test_a_bad_row_costs_only_what_follows_it(sandbox: Sandbox, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"start_date": "2026-03-07", "streams": MEASUREMENTS[1:]}
     sandbox.faults.order("row-width", path="/files/*", times=None)
-    said = run_tap(sandbox, **settings)
+    messaged = run_tap(sandbox, **settings)
     sandbox.clock.set(NOW)
-    filed = run_tap(sandbox, **settings, batch_config=batch_config(tmp_path, "jsonl"))
-    (file,) = files_of(filed, MEASUREMENTS[1])
-    assert file == said.records(MEASUREMENTS[1]) != []
-    (complaint,) = filed.complaints
+    batched = run_tap(sandbox, **settings, batch_config=batch_config(tmp_path, "jsonl"))
+    (file,) = files_of(batched, MEASUREMENTS[1])
+    assert file == messaged.records(MEASUREMENTS[1]) != []
+    (complaint,) = batched.complaints
     assert "cells where the header has" in complaint
-    assert filed.status == said.status == 1
+    assert batched.status == messaged.status == 1
 
 
 def test_storage_that_cannot_be_written_ends_the_run(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -254,13 +254,13 @@ def test_files_are_cut_at_the_contracts_size(tmp_path: Path) -> None:
     files = BatchFiles(
         batch_config(tmp_path, "jsonl", batch_size=10**9), "stream", {}, announced.append
     )
-    numbers = range(2 * MOST_RECORDS + 5)
+    numbers = range(2 * MAX_RECORDS + 5)
     for start in range(0, len(numbers), 30_000):
         some = numbers[start : start + 30_000]
         files.add(Lines("".join(f'{{"n":{number}}}\n' for number in some), len(some)))
-    files.finish()
+    files.flush()
     read_back = [read(path_of(message.manifest[0])) for message in announced]
-    assert [len(file) for file in read_back] == [MOST_RECORDS, MOST_RECORDS, 5]
+    assert [len(file) for file in read_back] == [MAX_RECORDS, MAX_RECORDS, 5]
     assert [record["n"] for file in read_back for record in file] == [*numbers]
 
 
@@ -269,8 +269,8 @@ def test_records_that_are_no_table_end_the_run_with_a_line(tmp_path: Path) -> No
     announced: list[SDKBatchMessage] = []
     files = BatchFiles(batch_config(tmp_path, "parquet"), "stream", {}, announced.append)
     files.add(Lines('{"other": {"raw": 1}}\n{"other": {"raw": "one"}}\n', 2))
-    with pytest.raises(OutputLost) as caught:
-        files.finish()
+    with pytest.raises(OutputClosed) as caught:
+        files.flush()
     assert re.fullmatch(
         r"records do not fit into Parquet: [^\n]+; set batch_config\.encoding\.format to jsonl",
         str(caught.value),
@@ -281,9 +281,9 @@ def test_records_that_are_no_table_end_the_run_with_a_line(tmp_path: Path) -> No
 def test_long_records_make_smaller_files(tmp_path: Path) -> None:
     announced: list[SDKBatchMessage] = []
     files = BatchFiles(batch_config(tmp_path, "jsonl"), "stream", {}, announced.append)
-    line = json.dumps({"text": "x" * (batches.MOST_BYTES // 10)}) + "\n"
+    line = json.dumps({"text": "x" * (batches.MAX_BYTES // 10)}) + "\n"
     for _ in range(25):
         files.add(Lines(line, 1))
-    files.finish()
+    files.flush()
     sizes = [len(read(path_of(message.manifest[0]))) for message in announced]
     assert sizes == [10, 10, 5]

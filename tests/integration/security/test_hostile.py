@@ -110,7 +110,7 @@ BY_ID = ("recent_measurements", "node_measurements")
 def test_without_its_limit_a_long_line_is_seen_to_fill_the_memory(
     sandbox: Sandbox, usual: float
 ) -> None:
-    unlimited = {"tap_clarity.measurements.csv_wide.LONGEST_ROW": 1e15}
+    unlimited = {"tap_clarity.measurements.csv_wide.MAX_ROW_LENGTH": 1e15}
     long = next(attack for attack, _ in cases() if attack.name == "a line of 100 MB")
     _, outcome = attacked(sandbox, replace(long, limits={**long.limits, **unlimited}), FILE)
     assert outcome.peak > usual + MOST_MEMORY
@@ -170,9 +170,9 @@ LIMITS = [
     f"{connection.LONGEST_FILE:,} bytes",
     f"{bodies.HIGHEST_RATIO} times its size",
     f"{reports.MAX_FILES}",
-    f"{csv_wide.MOST_COLUMNS:,}",
-    f"{csv_wide.LONGEST_ROW:,} characters",
-    f"{model.LONGEST_WORD} characters",
+    f"{csv_wide.MAX_COLUMNS:,}",
+    f"{csv_wide.MAX_ROW_LENGTH:,} characters",
+    f"{model.MAX_WORD_LENGTH} characters",
     f"{row_check.MAX_REMEMBERED_BYTES:,} bytes",
 ]
 

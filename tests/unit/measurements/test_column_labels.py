@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_clarity.measurements.column_labels import canonical_metric, fold, parse_column
-from tap_clarity.measurements.csv_wide import LONGEST_ROW, MOST_COLUMNS
+from tap_clarity.measurements.csv_wide import MAX_COLUMNS, MAX_ROW_LENGTH
 from tap_clarity.measurements.dictionary import load_dictionary
 from tap_clarity.measurements.fast.record_writer import Envelope, record_lines
 from tap_clarity.measurements.model import Reading, UnreadableError
@@ -157,8 +157,8 @@ def test_no_two_metrics_have_a_name_or_label_in_common() -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        [f"{ENGLISH}, {number} raw" for number in range(MOST_COLUMNS - 2)],
-        [f"{number} {'x' * (LONGEST_ROW // 2000 - 9)} raw" for number in range(MOST_COLUMNS - 2)],
+        [f"{ENGLISH}, {number} raw" for number in range(MAX_COLUMNS - 2)],
+        [f"{number} {'x' * (MAX_ROW_LENGTH // 2000 - 9)} raw" for number in range(MAX_COLUMNS - 2)],
         ["PM 2.5 " * (FIELD_LIMIT // 8) + "raw"],
         ["-" * (FIELD_LIMIT - 100) + "qcAssessment"],
         ["raw" * (FIELD_LIMIT // 4)],
@@ -172,7 +172,7 @@ def test_hostile_headers_are_read_at_once_and_named_briefly(
     content = file_of(*names, cells=["1"] * len(names))
     table = table_in(content, REPORT)
     with pytest.raises(UnreadableError, match="no column holds a metric") as caught:
-        list(record_lines(table, Envelope("", "\n", LongLayout("exampleAB12", REPORT))))
+        list(record_lines(table, LongLayout("exampleAB12", REPORT), Envelope()))
     assert time.process_time() - began < 3
     assert len(str(caught.value)) < 1500
     assert all(len(message) < 1500 for message in caplog.messages)
@@ -180,4 +180,4 @@ def test_hostile_headers_are_read_at_once_and_named_briefly(
 
 def test_a_label_of_1_mb_is_refused() -> None:
     with pytest.raises(UnreadableError, match="not a CSV file of measurements"):
-        read(file_of("PM 2.5 " * (LONGEST_ROW // 8) + "raw", cells=["1"]), REPORT)
+        read(file_of("PM 2.5 " * (MAX_ROW_LENGTH // 8) + "raw", cells=["1"]), REPORT)

@@ -244,7 +244,7 @@ def test_column_is_an_identifier_everywhere(metric: Metric) -> None:
 
 
 @every_metric
-def test_name_says_frequency_average_and_index(metric: Metric) -> None:
+def test_name_contains_frequency_average_and_index(metric: Metric) -> None:
     _, aggregation, index = words_of(metric)
     assert (metric.output_frequency, metric.averaging_period) == AGGREGATIONS[aggregation]
     assert metric.index_standard == INDICES[index]

@@ -150,7 +150,7 @@ def test_what_is_made_of_damaged_rows_is_what_stands_there(
     expected = Expected("datasource_id", FREQUENCIES["hour"], window)
     layout = LongLayout("exampleAB12", expected)
     try:
-        lines = [*record_lines(table_in(content, expected), Envelope("", "\n", layout))]
+        lines = [*record_lines(table_in(content, expected), layout, Envelope())]
     except UnreadableError:
         return
     records = [json.loads(line) for text, _ in lines for line in text.splitlines()]

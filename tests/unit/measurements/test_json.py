@@ -171,8 +171,8 @@ def test_attributes_that_are_not_known_are_named_once(
     item = {name: value for name, value in (ITEM | change).items() if value is not None}
     again = item | {"time": "2026-03-10T06:00:00.000Z"}
     assert len(read(reply(item, again, locations=[PLACE | place] * 2))) == 2
-    told = f"Attributes that the tap does not know are left out: {names}"
-    assert caplog.messages == ([told] if names else [])
+    logged = f"Attributes that the tap does not know are left out: {names}"
+    assert caplog.messages == ([logged] if names else [])
 
 
 def test_objects_without_a_reading_are_refused() -> None:

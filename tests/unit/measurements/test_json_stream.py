@@ -73,8 +73,8 @@ def test_what_is_no_object_is_refused(content: bytes) -> None:
         gathered(content)
 
 
-def test_a_value_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "LONGEST_VALUE", 1000)
+def test_a_value_without_an_end_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "MAX_VALUE_LENGTH", 1000)
     monkeypatch.setattr(json_stream, "CHUNK", 100)
     endless = io.BytesIO(b'{"a": "' + b"x" * 10_000 + b'"}')
     with pytest.raises(ValueError, match="too long"):

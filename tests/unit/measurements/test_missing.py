@@ -8,15 +8,15 @@ from unittest.mock import Mock
 import pytest
 
 from tap_clarity.measurements import csv_wide
-from tap_clarity.measurements.fast import record_writer as lines
+from tap_clarity.measurements.fast import record_writer
 from tests.unit.measurements.fast.test_record_writer import (
     EXPECTED,
     METRICS,
     among,
     assert_same,
     body_of,
+    by_fast_path,
     header,
-    quickly,
     row,
 )
 
@@ -28,11 +28,13 @@ MISSING = ("NaN", "nan", "null", "None", "NA", "n/a", "-", " - ")
 def test_a_word_for_missing_is_an_empty_cell_to_both_paths(word: str, layout: str) -> None:
     names = header("raw", "status", "value", "qcAssessment", "qcFlags")
     plain = ["1.5", "ok", "2.5", "valid", "[]"] * len(METRICS)
-    for place in product([False, True], repeat=5):
+    for choice in product([False, True], repeat=5):
         first = [
-            word if is_missing else cell for is_missing, cell in zip(place, plain, strict=False)
+            word if is_missing else cell for is_missing, cell in zip(choice, plain, strict=False)
         ]
-        empty = ["" if is_missing else cell for is_missing, cell in zip(place, plain, strict=False)]
+        empty = [
+            "" if is_missing else cell for is_missing, cell in zip(choice, plain, strict=False)
+        ]
         found = assert_same(body_of(names, *among(plain, first + plain[5:])), layout)
         assert found == assert_same(body_of(names, *among(plain, empty + plain[5:])), layout)
         assert found[1] is None
@@ -75,12 +77,12 @@ def test_ids_places_and_ends_of_periods_may_be_missing_words(word: str) -> None:
 
 def test_a_word_for_missing_does_not_make_other_rows_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     read = Mock(wraps=csv_wide.read_row)
-    monkeypatch.setattr(lines, "read_row", read)
+    monkeypatch.setattr(record_writer, "read_row", read)
     for names, plain, odd in (
         (header("raw", "value"), ["1", "2"] * 3, ["NaN", "NaN"] * 3),
         (header("raw", "status", "value"), ["1", "ok", "2"] * 3, ["1", "ok", "NaN"] * 3),
     ):
         read.reset_mock()
         rows = [row("00", *odd), *(row(f"{hour:02}", *plain) for hour in range(1, 20))]
-        quickly(body_of(names, *rows), "long", EXPECTED)
+        by_fast_path(body_of(names, *rows), "long", EXPECTED)
         assert read.call_count == 1

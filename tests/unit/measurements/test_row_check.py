@@ -93,7 +93,7 @@ def test_rows_in_any_order_are_read_and_counted_on_both_paths(
     assert [(m.id, m.time.hour) for m in read(file_of(*keys), REPORT)] == keys
     layout = LongLayout("exampleAB12", REPORT)
     table = table_in(file_of(*keys), REPORT)
-    lines = record_lines(table, Envelope("", "\n", layout))
+    lines = record_lines(table, layout, Envelope())
     assert sum(each.records for each in lines) == len(keys)
     count = repeated(keys)
     assert caplog.messages == ([DUPLICATES.format(count)] * 2 if count else [])
@@ -153,14 +153,14 @@ def test_ordered_rows_are_never_taken_for_duplicates(
     assert check.duplicates == 1
 
 
-def test_shuffled_rows_are_counted_exactly_while_they_fit() -> None:
+def test_shuffled_rows_are_counted_exactly_below_the_memory_limit() -> None:
     keys = [*KEYS, *random.Random(1).sample(KEYS, 777)]  # noqa: S311 - a fixed order
     random.Random(2).shuffle(keys)  # noqa: S311
     check = duplicates(keys)
     assert (check.duplicates, check.is_exact) == (777, True)
 
 
-def test_more_rows_than_fit_are_counted_as_at_least(
+def test_rows_above_the_memory_limit_are_counted_as_at_least(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(row_check, "MAX_TIMES_PER_ID", 5)

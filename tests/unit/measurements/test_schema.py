@@ -124,7 +124,7 @@ def test_wide_columns_are_those_of_the_dictionary(frequency: str) -> None:
     assert own == expected | {OTHER_METRICS: ["object", "null"]}
 
 
-def test_each_wide_column_says_its_unit() -> None:
+def test_each_wide_column_has_its_unit() -> None:
     properties = measurement_schema("datasource_id", "wide", "hour")["properties"]
     assert "ug/m3" in properties["pm2_5_conc_mass_1_hour_mean_raw"]["description"]
     assert "ppb" in properties["no2_conc_1_hour_mean_value"]["description"]

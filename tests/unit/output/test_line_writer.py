@@ -20,7 +20,7 @@ from singer_sdk.singerlib.encoding.simple import (
     StateMessage,
 )
 
-from tap_clarity.output.line_writer import BUFFER, LineWriter, Stopped
+from tap_clarity.output.line_writer import BUFFER_BYTES, LineWriter, Stopped
 from tests.support.running_tap import running, small_pipe
 from tests.support.tap_process import TapRun, expected_records
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Json = Any
 
-LONG = "x" * BUFFER
+LONG = "x" * BUFFER_BYTES
 
 
 def record(**values: Json) -> RecordMessage:
@@ -73,7 +73,7 @@ def test_records_wait_for_company(sent: Callable[[], list[Json]]) -> None:
 def test_a_full_buffer_goes_out_by_itself(sent: Callable[[], list[Json]]) -> None:
     writer = LineWriter()
     for number in range(3):
-        writer.write_message(record(id=number, text="x" * (BUFFER // 2)))
+        writer.write_message(record(id=number, text="x" * (BUFFER_BYTES // 2)))
     assert types(sent())[:1] == ["RECORD"]
     writer.flush()
     assert types(sent())
@@ -175,7 +175,7 @@ def test_the_buffer_is_its_own_even_where_python_has_none() -> None:
     assert done.stdout == b""
 
 
-LOST = "standard output: {}; see what the loader says"
+CLOSED = "standard output: {}; see what the loader says"
 
 
 def assert_ended_in_one_line(run: TapRun, line: str) -> None:
@@ -195,7 +195,7 @@ def test_a_reader_that_leaves_is_one_line(sandbox: Sandbox, tmp_path: Path, line
         reader.until(lambda _: next(count, None) is None)
         reader.pipe.close()
         run = tap.end()
-    assert_ended_in_one_line(run, LOST.format("Broken pipe"))
+    assert_ended_in_one_line(run, CLOSED.format("Broken pipe"))
 
 
 def test_a_reader_that_was_never_there_is_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ def test_a_reader_that_was_never_there_is_one_line(sandbox: Sandbox, tmp_path: P
         reader.pipe.close()
         with running(sandbox, tmp_path, output=output, streams=["metrics"]) as tap:
             run = tap.end()
-    assert_ended_in_one_line(run, LOST.format("Broken pipe"))
+    assert_ended_in_one_line(run, CLOSED.format("Broken pipe"))
 
 
 def test_a_full_disk_is_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     full = Path("/dev/full").open("wb")  # noqa: SIM115
     with running(sandbox, tmp_path, output=full, streams=["metrics"]) as tap:
         run = tap.end()
-    assert_ended_in_one_line(run, LOST.format("No space left on device"))
+    assert_ended_in_one_line(run, CLOSED.format("No space left on device"))
 
 
 def test_a_slow_reader_gets_everything(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The fast path gives what the slow path gives, record for record, and fails where it fails."""
+"""The fast path gives the records of the reference path, and fails where it fails."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tap_clarity.core.frequencies import FREQUENCIES
 from tap_clarity.core.timestamps import Window
 from tap_clarity.measurements import csv_wide, row_check
 from tap_clarity.measurements.csv_wide import Header, Table
-from tap_clarity.measurements.fast import record_writer as lines
-from tap_clarity.measurements.fast.record_writer import Envelope, record_lines, record_message
+from tap_clarity.measurements.fast import record_writer
+from tap_clarity.measurements.fast.record_writer import Envelope, record_lines
 from tap_clarity.measurements.format_detection import read_measurements
 from tap_clarity.measurements.model import Expected, UnreadableError
 from tap_clarity.measurements.records import Layout, LongLayout, WideLayout
@@ -59,7 +59,7 @@ TEXTS = (
     "50 %",
     "%s",
     "\\u0001",
-    "\x01raw",  # what marks the gaps
+    "\x01raw",  # the mark of a placeholder
 )
 
 
@@ -85,7 +85,7 @@ def layout_called(name: str) -> Layout:
 
 
 def among(plain: list[str], other: list[str]) -> list[list[str]]:
-    """Put a row among others so that its device, time and look are known when it comes."""
+    """Put a row among others so that its device, time and pattern are known when it comes."""
     times = [("00", "D1"), ("00", "D2"), ("01", "D1"), ("01", "D2"), ("01", "D1"), ("02", "D2")]
     return [
         row(time, *(other if place == 3 else plain), id_=id_)
@@ -98,7 +98,7 @@ def written(line: str) -> Any:  # noqa: ANN401
     return json.loads(line, parse_float=Decimal)
 
 
-def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
+def by_reference_path(body: bytes, layout: str, expected: Expected) -> Outcome:
     records = []
     measurements = read_measurements(io.BytesIO(body), expected)
     try:
@@ -109,14 +109,13 @@ def slowly(body: bytes, layout: str, expected: Expected) -> Outcome:
     return records, None
 
 
-def quickly(body: bytes, layout: str, expected: Expected) -> Outcome:
+def by_fast_path(body: bytes, layout: str, expected: Expected) -> Outcome:
     records: list[dict[str, Any]] = []
-    start, end = record_message("stream", "2026-03-02")
-    envelope = Envelope(start, end, layout_called(layout))
+    envelope = Envelope.of_message("stream", "2026-03-02")
     table = read_measurements(io.BytesIO(body), expected)
     assert isinstance(table, Table)
     try:
-        for some in record_lines(table, envelope):
+        for some in record_lines(table, layout_called(layout), envelope):
             messages = [written(line) for line in some.text.splitlines()]
             assert len(messages) == some.records
             for message in messages:
@@ -132,9 +131,10 @@ def quickly(body: bytes, layout: str, expected: Expected) -> Outcome:
 
 
 def assert_same(body: bytes, layout: str, expected: Expected = EXPECTED) -> Outcome:
-    slow, quick = slowly(body, layout, expected), quickly(body, layout, expected)
-    assert quick == slow
-    return quick
+    reference = by_reference_path(body, layout, expected)
+    fast = by_fast_path(body, layout, expected)
+    assert fast == reference
+    return fast
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
@@ -163,7 +163,7 @@ def test_numbers_are_numbers_on_the_fast_path() -> None:
     cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
     odd = [".5", "ok", "007", "1e2", "ok", "5.", "", "", ""]
     names = header("raw", "status", "value")
-    records, error = quickly(body_of(names, *among(cells, odd)), "long", EXPECTED)
+    records, error = by_fast_path(body_of(names, *among(cells, odd)), "long", EXPECTED)
     assert error is None
     assert [(r["raw"], r["value"]) for r in records[4:8]] == [
         (1.5, 2.5),
@@ -173,16 +173,16 @@ def test_numbers_are_numbers_on_the_fast_path() -> None:
     ]
 
 
-def test_a_known_look_never_goes_the_slow_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_known_pattern_never_takes_the_reference_path(monkeypatch: pytest.MonkeyPatch) -> None:
     learn, read = Mock(wraps=csv_wide.read_without_readings), Mock(wraps=csv_wide.read_row)
-    monkeypatch.setattr(lines, "read_without_readings", learn)
-    monkeypatch.setattr(lines, "read_row", read)
+    monkeypatch.setattr(record_writer, "read_without_readings", learn)
+    monkeypatch.setattr(record_writer, "read_row", read)
     cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
     body = body_of(
         header("raw", "status", "value"),
         *(row(f"{hour:02}", *cells, id_=id_) for hour in range(2) for id_ in ("D1", "D2", "D3")),
     )
-    records, _ = quickly(body, "long", EXPECTED)
+    records, _ = by_fast_path(body, "long", EXPECTED)
     assert len(records) == 12
     assert learn.call_count == 4  # three devices, and one new time
     assert read.call_count == 0
@@ -225,7 +225,7 @@ def test_columns_may_stand_anywhere_or_be_missing(names: list[str], layout: str)
 @pytest.mark.parametrize("layout", ["long", "wide"])
 @pytest.mark.parametrize("attribute", ["qcAssessment", "qcFlags"])
 @pytest.mark.parametrize("text", ["o" * 20_000, '["\\u0000"]'])
-def test_what_is_said_of_no_measurement_is_proven_as_well(
+def test_attributes_without_a_measurement_are_validated_as_well(
     text: str, attribute: str, layout: str
 ) -> None:
     names = [*header("raw", "value", "status"), f"{METRICS[0]}.{attribute}"]
@@ -285,8 +285,8 @@ def test_any_rows_come_out_alike(
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
-def test_what_is_forgotten_is_learned_again(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_LEARNED", 1 << 11)
+def test_a_cleared_cache_is_filled_again(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_writer, "MAX_CACHE_BYTES", 1 << 11)
     cells = ["1.5", "ok", "2.5", "", "ok", "-0.5", "", "", ""]
     rows = [row(f"{hour:02}", *cells, id_=id_) for hour in range(3) for id_ in ("D1", "D2")]
     assert_same(body_of(header("raw", "status", "value"), *rows), layout)
@@ -297,7 +297,7 @@ def endless(what: str, place: int) -> list[str]:
     statuses = ["ok"] * 3
     if what == "statuses":
         statuses = [f"{place:0190}"] * 3
-    elif what == "looks":
+    elif what == "patterns":
         statuses = [str(place % 18), str(place // 18 % 18), str(place // 324)]
     cells = row("00", *(cell for status in statuses for cell in ("1", status, "2")))
     if what == "devices":
@@ -309,20 +309,20 @@ def endless(what: str, place: int) -> list[str]:
 
 def peak_of(table: Table, layout: str) -> int:
     """Measure the memory that all the lines of a table take."""
-    envelope = Envelope(*record_message("stream", "2026-03-02"), layout_called(layout))
+    lines = record_lines(table, layout_called(layout), Envelope())
     tracemalloc.start()
     try:
-        assert sum(some.records for some in record_lines(table, envelope)) > 0
+        assert sum(some.records for some in lines) > 0
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("what", ["statuses", "looks", "devices", "times"])
-def test_what_never_ends_does_not_fill_the_memory(
+@pytest.mark.parametrize("what", ["statuses", "patterns", "devices", "times"])
+def test_endless_new_values_do_not_fill_the_memory(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "MOST_LEARNED", 1 << 18)
+    monkeypatch.setattr(record_writer, "MAX_CACHE_BYTES", 1 << 18)
     monkeypatch.setattr(row_check, "MAX_REMEMBERED_BYTES", 1 << 17)
     rows = (endless(what, place) for place in range(5800))
     names = Header(header("raw", "status", "value"), EXPECTED)
@@ -330,14 +330,14 @@ def test_what_never_ends_does_not_fill_the_memory(
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
-def test_long_names_are_not_kept_for_each_look(layout: str) -> None:
+def test_long_names_are_not_kept_for_each_pattern(layout: str) -> None:
     names = [*header(), *(f"{place}{'n' * 10_000}.status" for place in range(8))]
-    looks = product(("ok", "no"), repeat=8)
-    rows = (row("00", *look, id_=f"D{place}") for place, look in enumerate(looks))
+    patterns = product(("ok", "no"), repeat=8)
+    rows = (row("00", *pattern, id_=f"D{place}") for place, pattern in enumerate(patterns))
     assert peak_of(Table(Header(names, EXPECTED), rows, EXPECTED), layout) < 1 << 22
 
 
-@pytest.mark.parametrize("number", ["1.5", ".5"], ids=["fast", "slow"])
+@pytest.mark.parametrize("number", ["1.5", ".5"], ids=["fast", "reference"])
 @pytest.mark.parametrize(
     ("layout", "name", "word"), [("long", 400, 9), ("wide", 400, 9), ("long", 4, 190)]
 )
@@ -348,6 +348,5 @@ def test_large_rows_do_not_wait_for_others(layout: str, name: int, word: int, nu
     )
     table = read_measurements(io.BytesIO(body.replace(b"CLARITY_NODE", b"N" * word)), EXPECTED)
     assert isinstance(table, Table)
-    envelope = Envelope(*record_message("stream", "2026-03-02"), layout_called(layout))
-    some = [each.records for each in record_lines(table, envelope)]
+    some = [each.records for each in record_lines(table, layout_called(layout), Envelope())]
     assert some == [*[200 if layout == "long" else 1] * 9, 0]

@@ -1,4 +1,4 @@
-"""Counts the records of a response while they pass, without holding them."""
+"""Counts the records of a response while they are written, without holding them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tap_clarity.core.timestamps import format_instant
-from tap_clarity.measurements.fast.record_writer import Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from tap_clarity.streams.measurements import Piece
+    from tap_clarity.measurements.fast.record_writer import Lines
+    from tap_clarity.measurements.records import Record
 
 # No text value holds this: its quotation marks would be escaped.
 TIME = re.compile(r'"time": ?"([^"]+)"')
 
 
 class RecordCount:
-    """How many records have passed.
+    """How many records have been written.
 
     Attributes:
         all: All of them.
-        since: Those with a time at or after each of the given instants.
+        since: Those with a time at or after each of the given timestamps.
     """
 
     def __init__(self, *starts: datetime) -> None:
@@ -32,12 +31,13 @@ class RecordCount:
         self.since = [0] * len(starts)
         self._starts = [format_instant(start) for start in starts]
 
-    def watch(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """Give the pieces as they are, and count their records."""
-        for piece in pieces:
-            times = TIME.findall(piece.text) if isinstance(piece, Lines) else [piece["time"]]
-            self._add(Counter(times))
-            yield piece
+    def add_lines(self, lines: Lines) -> None:
+        """Count the records in lines."""
+        self._add(Counter(TIME.findall(lines.text)))
+
+    def add_record(self, record: Record) -> None:
+        """Count a record."""
+        self._add(Counter([record["time"]]))
 
     def _add(self, times: Counter[str]) -> None:
         self.all += times.total()
