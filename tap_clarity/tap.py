@@ -33,7 +33,7 @@ from tap_clarity.output.line_writer import LineWriter, Stopped
 from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
 from tap_clarity.planning.due import Due
 from tap_clarity.settings import SCHEMA, Settings
-from tap_clarity.streams.context import Run
+from tap_clarity.streams.context import RunContext
 from tap_clarity.streams.datasources import DatasourceDetails, Datasources, Subscriptions
 from tap_clarity.streams.devices import (
     AccessoryModules,
@@ -106,9 +106,9 @@ class TapClarity(Tap):
         super().__init__(parse_env_config=parse_env_config, **kwargs)
 
     @cached_property
-    def run(self) -> Run:
+    def run(self) -> RunContext:
         """What the streams share."""
-        return Run(
+        return RunContext(
             settings=Settings.from_config(self.config),
             clock=self.clock,
             user_agent=f"{self.name}/{self.plugin_version}",
@@ -246,7 +246,7 @@ class TapClarity(Tap):
             return
         config: _ConfigInput = ctx.params.get("config", _ConfigInput())
         tap = cls(config=config.config, parse_env_config=config.parse_env)
-        found = tap.run.datasources
+        found = tap.run.datasources().complete()
         tap.logger.info("Clarity answers; the organisation may read %d datasources", len(found))
         ctx.exit()
 

@@ -1,6 +1,6 @@
-"""Which failure is which error, and what the user is told of it: a policy in two tables.
+"""Maps HTTP statuses and network errors to the tap's own errors, by two tables.
 
-A TransientError is tried again, for as long as `connection.PATIENCE` says; the others are not.
+A TransientError is retried, for as long as `transport.MAX_RETRY_TIME` allows; the others are not.
 """
 
 from __future__ import annotations
@@ -33,19 +33,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-LONGEST_RETRY_AFTER = 366 * 86400.0
+MAX_RETRY_AFTER = 366 * 86400.0
 
-Meaning = tuple[type[ClarityError], str]
-"""What a failure is taken for, and how that is said."""
+Statuses = dict[int, tuple[type[ClarityError], str]]
+"""The error that an HTTP status stands for, and its message."""
 
-Statuses = dict[int, Meaning]
-
-_PASSING: Statuses = {
+_TRANSIENT: Statuses = {
     HTTPStatus.REQUEST_TIMEOUT: (TransientError, "the request has not arrived in time"),
     HTTPStatus.TOO_MANY_REQUESTS: (TooManyRequestsError, "Clarity is asked too often"),
     HTTPStatus.INTERNAL_SERVER_ERROR: (TransientError, "Clarity has a fault of its own"),
 }
-API: Statuses = _PASSING | {
+API: Statuses = _TRANSIENT | {
     HTTPStatus.OK: (TransientError, "the response has an unexpected status"),
     HTTPStatus.BAD_REQUEST: (
         RequestRefusedError,
@@ -69,7 +67,7 @@ API: Statuses = _PASSING | {
 }
 """HTTP statuses of the API. 400 and 500 stand for all others of their hundred, 200 for all below
 400 that the request does not declare as complete."""
-FILES: Statuses = _PASSING | {
+FILES: Statuses = _TRANSIENT | {
     HTTPStatus.OK: (FileError, "the response is not a complete file"),
     HTTPStatus.BAD_REQUEST: (FileError, "its link is refused; perhaps it has expired"),
 }
@@ -114,14 +112,14 @@ NETWORK: tuple[tuple[tuple[type[Exception], ...], type[ClarityError], str], ...]
 
 
 def network_error(error: Exception) -> ClarityError:
-    """Name the error that a broken conversation stands for.
+    """Give the error that an exception of the HTTP libraries stands for.
 
-    The library's own texts hold the whole address, signatures included: none is passed on.
+    The libraries' own texts hold the whole address, signatures included: none is passed on.
     """
     causes = tuple(_causes(error))
     return next(
-        kind(says)
-        for kinds, kind, says in NETWORK
+        kind(message)
+        for kinds, kind, message in NETWORK
         if any(isinstance(cause, kinds) for cause in causes)
     )
 
@@ -134,12 +132,12 @@ def _causes(error: object) -> Iterator[Exception]:
 
 
 def status_error(
-    statuses: Statuses, status: int, headers: Mapping[str, str], said: str, now: datetime
+    statuses: Statuses, status: int, headers: Mapping[str, str], detail: str, now: datetime
 ) -> ClarityError:
-    """Name the error that a failed reply stands for."""
-    kind, says = statuses.get(status, statuses[_group(status)])
-    said = f", {said!r}" if said else ""
-    error = kind(f"{says} (HTTP {status}{said})")
+    """Give the error that a failed response stands for; `detail` is Clarity's own message."""
+    kind, message = statuses.get(status, statuses[_group(status)])
+    detail = f", {detail!r}" if detail else ""
+    error = kind(f"{message} (HTTP {status}{detail})")
     if isinstance(error, TransientError):
         error.retry_after = parse_retry_after(headers.get("Retry-After"), now)
     return error
@@ -151,19 +149,19 @@ def _group(status: int) -> int:
     return HTTPStatus.BAD_REQUEST if status >= HTTPStatus.BAD_REQUEST else HTTPStatus.OK
 
 
-def message_of(body: bytes, secrets: Iterable[str] = ()) -> str:
-    """Find what Clarity says in an error's body, whatever the shape, as one short line.
+def error_message(body: bytes, secrets: Iterable[str] = ()) -> str:
+    """Find Clarity's message in an error's body, whatever the shape, as one short line.
 
     Bodies were seen with `message` as a list; older ones have `Message` and `Code`. The files'
     host answers XML, which may repeat a link's signature.
     """
-    text = _said(body.decode("utf-8", "replace"))
+    text = _find_message(body.decode("utf-8", "replace"))
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     return one_line(text)
 
 
-def _said(text: str) -> str:
+def _find_message(text: str) -> str:
     if text.lstrip().startswith("<"):
         code = re.search(r"<Code>(\w+)</Code>", text)
         return code[1] if code else "an HTML or XML page"
@@ -173,8 +171,8 @@ def _said(text: str) -> str:
         return text
     if not isinstance(document, dict):
         return text
-    said = next((document[k] for k in ("message", "Message", "Code") if document.get(k)), text)
-    return "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+    found = next((document[k] for k in ("message", "Message", "Code") if document.get(k)), text)
+    return "; ".join(map(str, found)) if isinstance(found, list) else str(found)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
@@ -188,4 +186,4 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
             seconds = (parsedate_to_datetime(value) - now).total_seconds()
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)

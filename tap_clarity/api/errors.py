@@ -1,11 +1,11 @@
-"""What can go wrong between the tap and Clarity. Which failure is which: see `failures`.
+"""What can go wrong between the tap and Clarity. Which failure is which: see `error_mapping`.
 
 ClarityError                 one line: what happened, what to do
-├── TransientError           worth another try; carries the wait that Clarity asked for
+├── TransientError           is retried; carries the wait that Clarity asked for
 │   ├── NotSentError         Clarity cannot have acted on it
 │   └── TooManyRequestsError 429
 ├── AmbiguousError           Clarity may have acted on a request that must not be repeated
-├── UnavailableError         tried again until the patience ran out, or not worth another try
+├── UnavailableError         retried until the retry time limit, or not worth a retry
 ├── CredentialsError         would fail every other call as well
 │   ├── KeyRefusedError      401
 │   └── OrgRefusedError      403, where any member of the organisation may read
@@ -14,7 +14,7 @@ ClarityError                 one line: what happened, what to do
 │   └── NotFoundError        404
 ├── MalformedReplyError      an object that nothing can be made of
 ├── QuotaUsedUpError         429 from a report request
-├── ReportFailedError        Clarity gave a report up
+├── ReportFailedError        Clarity could not build a report
 └── FileError                a report's file that cannot be downloaded or trusted
     └── BlankFileError       a file with neither rows nor a header
 """
@@ -29,7 +29,7 @@ class ClarityError(Exception):
 
 
 class TransientError(ClarityError):
-    """A fault that passes: dropped and stalled connections, 5xx, 429, garbled replies."""
+    """A fault that passes: dropped and stalled connections, 5xx, 429, corrupt responses."""
 
     retry_after: float | None = None
     """Seconds to wait, if Clarity asks for a wait."""

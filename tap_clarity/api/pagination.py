@@ -44,7 +44,7 @@ def next_page(document: Mapping[str, Any], headers: Mapping[str, str]) -> NextPa
     """Find the next page of a list; None if this one is the last.
 
     Raises:
-        MalformedReplyError: If the list goes on, but the reply does not say where.
+        MalformedReplyError: If the list continues, but the response does not say where.
     """
     places = [document, *(document[name] for name in CONTAINERS if name in document)]
     members = [place for place in places if isinstance(place, dict)]

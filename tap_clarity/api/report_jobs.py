@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
+    from tap_clarity.api.client import ClarityClient
+    from tap_clarity.api.report_records import ReportRecord
     from tap_clarity.api.report_requests import Lane
-    from tap_clarity.api.reports import ReportEndpoints, ReportRecord
     from tap_clarity.core.clock import Clock
 
 T = TypeVar("T")
@@ -72,20 +73,18 @@ class ReadyReport(Generic[T]):
         error: Why the rows have ended before that.
     """
 
-    def __init__(
-        self, endpoints: ReportEndpoints, pending: Pending[T], urls: Sequence[str]
-    ) -> None:
+    def __init__(self, client: ClarityClient, pending: Pending[T], urls: Sequence[str]) -> None:
         self.report = pending.report
         self.is_read = False
         self.error: FileError | None = None
-        self._endpoints = endpoints
+        self._client = client
         self._open_file = pending.lane.open_file
         self._urls = urls
 
     def __iter__(self) -> Iterator[T]:
         for downloads_left in reversed(range(MAX_DOWNLOADS)):
             try:
-                yield from self._endpoints.read_files(self.report, self._urls, self._open_file)
+                yield from self._client.read_report(self.report, self._urls, self._open_file)
             except BlankFileError as error:
                 self.error = error
                 return
@@ -98,7 +97,7 @@ class ReadyReport(Generic[T]):
                 return
             logger.warning("%s; downloading again", self.error)
             try:
-                self._urls = self._endpoints.poll(self.report).urls
+                self._urls = self._client.poll_report(self.report).urls
             except REJECTIONS as error:
                 self.error = FileError(f"report {self.report.id}: no fresh URLs: {error}")
                 return
@@ -117,7 +116,7 @@ class ReportJobs(Generic[T]):
 
     def __init__(  # noqa: PLR0913
         self,
-        endpoints: ReportEndpoints,
+        client: ClarityClient,
         clock: Clock,
         budget: WaitBudget,
         quota: Callable[[], int],
@@ -129,7 +128,7 @@ class ReportJobs(Generic[T]):
         """Prepare to run jobs.
 
         Args:
-            endpoints: The report endpoints.
+            client: Sends the requests.
             clock: The source of time.
             budget: The run's waiting time; used up here.
             quota: Gives how many requests may still be sent today.
@@ -137,14 +136,14 @@ class ReportJobs(Generic[T]):
             concurrency: How many reports may be in progress at once.
             poll_interval: First pause between two polls, in seconds.
         """
-        self._endpoints = endpoints
+        self._client = client
         self._clock = clock
         self._budget = budget
         self._concurrency = concurrency
         self._poll_interval = min(poll_interval, MAX_POLL_INTERVAL)
         self._started_at = clock.now()
         self._lanes: list[Lane[T]] = []
-        self._sender: RequestSender[T] = RequestSender(endpoints, clock, quota, places)
+        self._sender: RequestSender[T] = RequestSender(client, clock, quota, places)
         self._polls: dict[str, PollState] = {}
         self._times = BuildTimes()
 
@@ -194,7 +193,7 @@ class ReportJobs(Generic[T]):
         lane, report, poll = pending
         files, poll.files, poll.is_left = poll.files, None, True
         if files:
-            ready = ReadyReport(self._endpoints, pending, files.urls)
+            ready = ReadyReport(self._client, pending, files.urls)
             yield ready
             if ready.is_read:
                 lane.journal.completed(report, files.served, is_empty=False)
@@ -253,7 +252,7 @@ class ReportJobs(Generic[T]):
     def _poll(self, pending: Pending[T]) -> None:
         lane, report, poll = pending
         try:
-            record = self._endpoints.poll(report)
+            record = self._client.poll_report(report)
         except REJECTIONS as error:
             lane.error = lane.error or error
             poll.is_left = True

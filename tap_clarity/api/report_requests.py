@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
-    from tap_clarity.api.reports import ReportEndpoints
+    from tap_clarity.api.client import ClarityClient
     from tap_clarity.core.clock import Clock
     from tap_clarity.core.frequencies import Frequency
 
@@ -29,7 +29,7 @@ MAX_REJECTIONS = 3
 """After so many rejected requests of a stream no more are sent in a run: a setting may be wrong."""
 MAX_SEARCHES = 3
 """So many rejected ids of a stream are looked for in a run: each takes some requests."""
-KEPT_REQUESTS = 3
+RESERVED_REQUESTS = 3
 """So many of the day's requests are left by a search: one for the new data of each stream."""
 
 
@@ -144,7 +144,7 @@ class RequestSender(Generic[T]):
 
     def __init__(
         self,
-        endpoints: ReportEndpoints,
+        client: ClarityClient,
         clock: Clock,
         quota: Callable[[], int],
         places: Callable[[], int],
@@ -152,13 +152,13 @@ class RequestSender(Generic[T]):
         """Send requests.
 
         Args:
-            endpoints: Where to send them.
+            client: Sends them.
             clock: The source of time.
             quota: Gives how many requests may still be sent today.
             places: Gives how many more reports may be pending.
         """
         self.queue: RequestQueue[T] = RequestQueue()
-        self._endpoints = endpoints
+        self._client = client
         self._clock = clock
         self._quota = quota
         self._places = places
@@ -202,7 +202,7 @@ class RequestSender(Generic[T]):
         """Send a request; None if it got no answer that decides about the window."""
         lane.journal.requested(window)
         try:
-            return self._endpoints.request(body, window)
+            return self._client.request_report(body, window)
         except (AccessRefusedError, RequestRefusedError):
             raise
         except QuotaUsedUpError as error:
@@ -233,7 +233,7 @@ class RequestSender(Generic[T]):
         """
         # It must not use up what new data of other streams needs. It sends a request of all ids,
         # one for each halving, and two to confirm.
-        is_affordable = (len(lane.ids) - 1).bit_length() + 3 + KEPT_REQUESTS <= self._quota()
+        is_affordable = (len(lane.ids) - 1).bit_length() + 3 + RESERVED_REQUESTS <= self._quota()
         if not is_affordable or len(lane.ids) < 2 or lane.searches == MAX_SEARCHES:  # noqa: PLR2004
             return None
         lane.searches += 1

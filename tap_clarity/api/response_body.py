@@ -1,4 +1,4 @@
-"""The bytes of a reply: received to the end before anything is made of them."""
+"""The bytes of a response: received to the end before anything is made of them."""
 
 from __future__ import annotations
 
@@ -22,38 +22,40 @@ if TYPE_CHECKING:
     import requests
     from urllib3 import HTTPResponse
 
-CHUNK = 1 << 16
-IN_MEMORY = 1 << 20
+JsonObject = dict[str, Any]
+
+CHUNK_BYTES = 1 << 16
+MAX_IN_MEMORY = 1 << 20
 """Bytes up to which a body stays in memory; a longer one goes to an unnamed temporary file."""
-GZIP = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 
-# No honest reply comes near these; a hostile one must fill neither memory nor disk.
-LONGEST_JSON = 1 << 23
+# No honest response comes near these; a hostile one must fill neither memory nor disk.
+MAX_JSON_BYTES = 1 << 23
 """Bytes of JSON that are read at once: the status of 18,000 nodes."""
-MOST_MARKS = 500_000
+MAX_JSON_VALUES = 500_000
 """Commas and brackets in it: each may cost a hundred bytes of memory."""
-HIGHEST_RATIO = 500
+MAX_COMPRESSION_RATIO = 500
 """How many times its size a body may unzip to: reports were seen at 16, empty ones come to 110."""
-SMALL = 1 << 24
+MIN_DECOMPRESSED_LIMIT = 1 << 24
 """Bytes to which any body may unzip."""
-INTEGERS = range(-(2**63), 2**63)
-"""What databases hold."""
+INT64 = range(-(2**63), 2**63)
+"""Integers that databases hold."""
 
 
-def receive(response: requests.Response, longest: int) -> BinaryIO:
-    """Store a reply's body as it was sent, neither unzipped nor decoded.
+def receive(response: requests.Response, max_bytes: int) -> BinaryIO:
+    """Store a response's body as it was sent, neither unzipped nor decoded.
 
     Raises:
-        TransientError: If the connection broke, stalled, dripped, or ended before the declared
-            length.
-        UnavailableError: If it has more bytes than `longest`, or says so.
+        TransientError: If the connection broke or stalled, if the body came too slowly, or if it
+            ended before the declared length.
+        UnavailableError: If it has more bytes than `max_bytes`, or declares more.
     """
-    body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+    body = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115
     try:
-        _prove_size(response.raw.length_remaining or 0, longest)
+        _check_size(response.raw.length_remaining or 0, max_bytes)
         for chunk in _chunks(response.raw):
             body.write(chunk)
-            _prove_size(body.tell(), longest)
+            _check_size(body.tell(), max_bytes)
     except BaseException:
         body.close()
         raise
@@ -64,47 +66,47 @@ def receive(response: requests.Response, longest: int) -> BinaryIO:
 def _chunks(raw: HTTPResponse) -> Iterator[bytes]:
     try:
         # Not stream(), which waits for whole chunks.
-        while chunk := raw.read1(CHUNK, decode_content=False):
+        while chunk := raw.read1(CHUNK_BYTES, decode_content=False):
             yield chunk
     except (HTTPError, OSError) as error:
         raise network_error(error) from None
 
 
-def _prove_size(size: int, longest: int) -> None:
-    if size > longest:
-        raise UnavailableError(f"the reply is beyond reason: more than {longest:,} bytes")
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise UnavailableError(f"the reply is beyond reason: more than {max_bytes:,} bytes")
 
 
-def unzipped(body: BinaryIO) -> BinaryIO:
-    """Open a body for reading from its start, gzipped or not, whatever the headers said."""
+def open_decompressed(body: BinaryIO) -> BinaryIO:
+    """Open a body for reading from its start, gzipped or not, whatever the headers declare."""
     body.seek(0)
-    zipped = body.read(len(GZIP)) == GZIP
+    is_gzip = body.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     body.seek(0)
-    return gzip.GzipFile(fileobj=body, mode="rb") if zipped else body  # type: ignore[return-value]
+    return gzip.GzipFile(fileobj=body, mode="rb") if is_gzip else body  # type: ignore[return-value]
 
 
-def prove_whole(body: BinaryIO) -> None:
-    """Read a gzipped body to its end, so that its trailer vouches for every byte.
+def verify_body(body: BinaryIO) -> None:
+    """Read a gzipped body to its end, so that its checksum covers every byte.
 
     Raises:
-        TransientError: If the body is cut or damaged; it is closed then.
-        UnavailableError: If it is a bomb; as above.
+        TransientError: If the body is truncated or corrupt; it is closed then.
+        UnavailableError: If it decompresses to too many bytes; as above.
     """
-    longest = max(SMALL, HIGHEST_RATIO * body.seek(0, 2))
-    with _proven(body) as content:
+    max_bytes = max(MIN_DECOMPRESSED_LIMIT, MAX_COMPRESSION_RATIO * body.seek(0, 2))
+    with _decompressed(body) as content:
         length = 0
-        while chunk := content.read(CHUNK):
+        while chunk := content.read(CHUNK_BYTES):
             length += len(chunk)
-            if length > longest:
+            if length > max_bytes:
                 raise UnavailableError(
-                    f"the reply is beyond reason: it unzips to {longest:,} bytes"
+                    f"the reply is beyond reason: it unzips to {max_bytes:,} bytes"
                 )
 
 
 @contextmanager
-def _proven(body: BinaryIO) -> Iterator[BinaryIO]:
+def _decompressed(body: BinaryIO) -> Iterator[BinaryIO]:
     try:
-        yield unzipped(body)
+        yield open_decompressed(body)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         body.close()
         message = f"the reply is cut or damaged ({error})"
@@ -114,23 +116,37 @@ def _proven(body: BinaryIO) -> Iterator[BinaryIO]:
         raise
 
 
+def read_object(body: BinaryIO, wrapper: str, *fields: str) -> JsonObject:
+    """Read a body as one JSON object, bare or under a wrapper, that has one of the fields.
+
+    Raises:
+        ClarityError: As `read_json` does; TransientError if it is another JSON document.
+    """
+    document = read_json(body)
+    if isinstance(document, dict):
+        document = document.get(wrapper, document)
+    if isinstance(document, dict) and not document.keys().isdisjoint(fields):
+        return document
+    raise TransientError(f"the reply is not a {wrapper}")
+
+
 def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
     """Read a whole body as JSON, and close it.
 
     Raises:
         TransientError: If it is anything else.
-        UnavailableError: If there is too much of it.
+        UnavailableError: If it exceeds a limit.
         MalformedReplyError: If it holds a text or number that no database does.
     """
-    with body, _proven(body) as content:
-        text = content.read(LONGEST_JSON + 1)
-        _prove_size(len(text), LONGEST_JSON)
-    if sum(map(text.count, (b",", b"[", b"{"))) > MOST_MARKS:
-        raise UnavailableError(f"the reply is beyond reason: more than {MOST_MARKS:,} values")
+    with body, _decompressed(body) as content:
+        text = content.read(MAX_JSON_BYTES + 1)
+        _check_size(len(text), MAX_JSON_BYTES)
+    if sum(map(text.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        raise UnavailableError(f"the reply is beyond reason: more than {MAX_JSON_VALUES:,} values")
     try:
         document = json.loads(
             text.decode("utf-8-sig"),
-            parse_constant=_refuse,
+            parse_constant=_reject_constant,
             parse_float=_read_float,
             parse_int=_read_integer,
         )
@@ -144,7 +160,7 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
     return document
 
 
-def _refuse(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
@@ -159,7 +175,7 @@ def _read_float(text: str) -> float:
 
 def _read_integer(text: str) -> int:
     number = int(text)
-    if number not in INTEGERS:
+    if number not in INT64:
         raise MalformedReplyError("the reply has a number beyond 64 bits: ask Clarity's support")
     return number
 

@@ -1,7 +1,7 @@
-"""The wire: what the HTTP library is not trusted with.
+"""HTTP sessions with limits that requests and urllib3 do not have.
 
-The API key and passwords stay where they belong, no address is logged, nothing is kept of what a
-server would have us keep, and a reply comes at a bearable pace, and to an end.
+The API key and passwords go to no other host, no address is logged, no cookie is kept, and a
+response has a minimum speed and a maximum size, headers and trailers included.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from tap_clarity.api.errors import TransientError, UnavailableError
@@ -26,19 +25,19 @@ if TYPE_CHECKING:
     import socket
 
     from _typeshed import WriteableBuffer
-    from urllib3 import PoolManager, ProxyManager
+    from urllib3.connectionpool import ConnectionPool
 
 KEY_HEADER = "x-api-key"
-SLOWEST = 1000.0
-"""Bytes a second below which a reply is given up: a drip would keep any timeout from ending it."""
-LONGEST_HEAD = 60_000
-"""Bytes of a reply's headers."""
-LONGEST_REPLY = 1 << 34
-"""Bytes behind them, framing and trailers included; `bodies` has closer limits for what is kept."""
+MIN_BYTES_PER_SECOND = 1000.0
+"""Below it a response is aborted: a byte now and then would keep any read timeout from expiring."""
+MAX_HEADER_BYTES = 60_000
+"""Bytes of a response's headers."""
+MAX_RESPONSE_BYTES = 1 << 34
+"""Bytes behind them, framing and trailers included; bodies that are kept have closer limits."""
 
 
 def new_session(user_agent: str) -> requests.Session:
-    """Open a session that speaks to any host as carefully as this."""
+    """Open a session with these limits."""
     for module in ("connection", "connectionpool", "poolmanager", "util.retry"):
         # They print whole addresses: a report's link carries its signature in there.
         logging.getLogger(f"urllib3.{module}").disabled = True
@@ -57,7 +56,7 @@ class _Session(requests.Session):
     """A session that sends the API key to its own host only."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Look where a reply leads; requests would read its body whole, and it may have no end."""
+        """Close a redirect's response; requests would read its body, which may have no end."""
         target = super().get_redirect_target(resp)
         if target:
             resp.close()
@@ -79,26 +78,23 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Sends requests over connections that watch the pace of what comes back."""
+    """Sends requests over connections that limit what comes back, proxies included."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().init_poolmanager(*args, **kwargs)
-        _equip(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:  # noqa: ANN401
-        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        _equip(manager)
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> ConnectionPool:  # noqa: ANN401
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        connection = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
+        pool.ConnectionCls = connection  # type: ignore[attr-defined] # the stubs name a base class
+        return pool
 
 
-class _Wire(io.RawIOBase):
-    """What a socket brings of one reply, as long as it neither drips nor floods."""
+class _LimitedReader(io.RawIOBase):
+    """Reads one response from a socket; fails if it comes too slowly or does not end."""
 
-    def __init__(self, raw: io.RawIOBase, patience: float) -> None:
+    def __init__(self, raw: io.RawIOBase, allowed_seconds: float) -> None:
         self._raw = raw
-        self._patience = patience
-        self._began = 0.0
-        self.left = LONGEST_HEAD
+        self._allowed_seconds = allowed_seconds
+        self._started_at = 0.0
+        self.bytes_left = MAX_HEADER_BYTES
 
     def readable(self) -> bool:
         return True
@@ -106,12 +102,12 @@ class _Wire(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         count = self._raw.readinto(buffer) or 0
         now = time.monotonic()
-        self._began = self._began or now
-        self._patience += count / SLOWEST
-        if now > self._began + self._patience:
+        self._started_at = self._started_at or now
+        self._allowed_seconds += count / MIN_BYTES_PER_SECOND
+        if now > self._started_at + self._allowed_seconds:
             raise TransientError("the reply comes too slowly")
-        self.left -= count
-        if self.left < 0:
+        self.bytes_left -= count
+        if self.bytes_left < 0:
             raise UnavailableError("the reply is beyond reason: it does not end")
         return count
 
@@ -120,36 +116,24 @@ class _Wire(io.RawIOBase):
         super().close()
 
 
-class _Response(HTTPResponse):
-    # Headers may drip as well as a body, and there may be no end of interim replies and trailers.
+class _LimitedResponse(HTTPResponse):
+    # Only here, below http.client, are headers, interim responses and trailers within reach.
     def __init__(self, sock: socket.socket, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(sock, **kwargs)
-        self._wire = _Wire(self.fp.detach(), sock.gettimeout() or 0.0)
-        self.fp = io.BufferedReader(self._wire)
+        self._reader = _LimitedReader(self.fp.detach(), sock.gettimeout() or 0.0)
+        self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
         super().begin()
-        self._wire.left = LONGEST_REPLY
+        self._reader.bytes_left = MAX_RESPONSE_BYTES
 
 
 # The debuglevel that a program sets for all connections would print the API key.
 class _HTTPConnection(HTTPConnection):
-    response_class = _Response
+    response_class = _LimitedResponse
     debuglevel = 0
 
 
 class _HTTPSConnection(HTTPSConnection):
-    response_class = _Response
+    response_class = _LimitedResponse
     debuglevel = 0
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-def _equip(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}

@@ -1,4 +1,4 @@
-"""HTTP to Clarity: one pool of connections, one policy of retries, and the key kept in."""
+"""HTTP requests and downloads: one pool of connections, one retry policy, and the key kept in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tap_clarity.api.error_mapping import (
     API,
     FILES,
     Statuses,
-    message_of,
+    error_message,
     network_error,
     status_error,
 )
@@ -33,7 +33,12 @@ from tap_clarity.api.errors import (
     TransientError,
     UnavailableError,
 )
-from tap_clarity.api.response_body import IN_MEMORY, LONGEST_JSON, receive, unzipped
+from tap_clarity.api.response_body import (
+    MAX_IN_MEMORY,
+    MAX_JSON_BYTES,
+    open_decompressed,
+    receive,
+)
 from tap_clarity.api.session import KEY_HEADER, new_session
 
 if TYPE_CHECKING:
@@ -47,50 +52,50 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 10.0
-PATIENCE = timedelta(minutes=3)
+MAX_RETRY_TIME = timedelta(minutes=3)
 """Retry time limit of one API request, and of all file downloads of a run together."""
-LONGEST_PAUSE = 30.0
-SHORT_RETRY_AFTER = 60.0
-"""Seconds up to which a 429 is a matter of pace; beyond it the day's quota is used up."""
-ERROR_BODY = 1 << 16
-WHOLE = frozenset({HTTPStatus.OK.value})
+MAX_RETRY_DELAY = 30.0
+MAX_RATE_LIMIT_WAIT = 60.0
+"""Seconds up to which a 429 is a rate limit; beyond it the day's report quota is exhausted."""
+MAX_ERROR_BODY = 1 << 16
+COMPLETE = frozenset({HTTPStatus.OK.value})
 """HTTP statuses of a complete response, unless a request declares others: 206 is a part."""
-LONGEST_FILE = 1 << 33
+MAX_FILE_BYTES = 1 << 33
 """Bytes of a report's file, zipped or not. A full one has 60 MB, zipped, and 1 GB otherwise."""
 
 logger = logging.getLogger("tap-clarity.api")
 
 
-class Call(NamedTuple):
+class Request(NamedTuple):
     """One request to Clarity, as plain values."""
 
     method: str
     path: str
     query: Mapping[str, str] | None = None
     body: Mapping[str, Any] | None = None
-    repeatable: bool = True
-    """Whether asking twice does no harm; a report request costs quota each time."""
+    is_idempotent: bool = True
+    """Whether sending it twice does no harm; a report request costs quota each time."""
     secret: str = ""
     """A text in the body that no message may repeat."""
-    longest: int = LONGEST_JSON
-    """Bytes that the reply's body may have, as it is sent."""
-    statuses: frozenset[int] = WHOLE
+    max_bytes: int = MAX_JSON_BYTES
+    """Bytes that the response's body may have, as it is sent."""
+    statuses: frozenset[int] = COMPLETE
     """HTTP statuses of a complete response to this request."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path.partition('?')[0]}"
 
 
-class Reply(NamedTuple):
-    """A reply with a status that the request declares as complete, its body received whole."""
+class Response(NamedTuple):
+    """A response with a status that the request declares as complete, its body received whole."""
 
     headers: Mapping[str, str]
     body: BinaryIO
 
 
 @dataclass(slots=True)
-class RetryTime:
-    """The time that may still be lost to retries: of one request, or of several that share it."""
+class RetryBudget:
+    """The time left for retries: of one request, or of several that share it."""
 
     seconds: float
 
@@ -100,11 +105,11 @@ class Accepted(NamedTuple):
 
     statuses: frozenset[int]
     errors: Statuses
-    longest: int
+    max_bytes: int
 
 
-class Connection:
-    """Sends calls, tries them again while that helps, and names what went wrong."""
+class Transport:
+    """Sends requests, retries transient faults, and raises the tap's own errors."""
 
     def __init__(
         self, *, api_url: str, api_key: str, user_agent: str, read_timeout: float, clock: Clock
@@ -116,30 +121,30 @@ class Connection:
         self._api = new_session(user_agent)
         self._api.headers[KEY_HEADER] = api_key
         self._files = new_session(user_agent)
-        self._download_retries = RetryTime(PATIENCE.total_seconds())
+        self._download_retries = RetryBudget(MAX_RETRY_TIME.total_seconds())
 
-    def ask(self, call: Call, read: Callable[[Reply], T]) -> T:
-        """Send a call to the API and give what `read` makes of the reply.
+    def request(self, request: Request, read: Callable[[Response], T]) -> T:
+        """Send a request to the API and give what `read` makes of the response.
 
-        `read` raises TransientError for a reply that is not what it should be; that is tried
-        again like any other fault.
+        `read` raises TransientError for a response that is not what it should be; that is retried
+        like any other fault.
 
         Raises:
-            ClarityError: If Clarity refuses, or when patience has run out.
+            ClarityError: If Clarity rejects it, or when the retry time limit is used up.
         """
-        limit = RetryTime(PATIENCE.total_seconds())
-        return self._patiently(str(call), lambda: self._attempt(call, read), limit)
+        budget = RetryBudget(MAX_RETRY_TIME.total_seconds())
+        return self._with_retries(str(request), lambda: self._attempt(request, read), budget)
 
-    def fetch(self, url: str, read: Callable[[Reply], T]) -> T:
+    def download(self, url: str, read: Callable[[Response], T]) -> T:
         """Download a file from wherever a report's link leads, without the API key.
 
         All downloads of a run share one retry time limit; after that each has one attempt.
         """
-        return self._patiently(
-            "file download", lambda: read(self._download(url)), self._download_retries
+        return self._with_retries(
+            "file download", lambda: read(self._get_file(url)), self._download_retries
         )
 
-    def path_of(self, link: str, path: str) -> str:
+    def resolve_link(self, link: str, path: str) -> str:
         """Give the path, and query, of a link in a response to the request for a path.
 
         Raises:
@@ -156,101 +161,104 @@ class Connection:
             )
         return url.removeprefix(self._api_url)
 
-    def conceal(self, text: str) -> str:
-        """Blot the API key out of a text that came from outside."""
+    def redact(self, text: str) -> str:
+        """Redact the API key."""
         return text.replace(self._api_key, "***") if self._api_key else text
 
-    def _patiently(self, what: str, attempt: Callable[[], T], left: RetryTime) -> T:
-        """Retry transient faults until the next pause would exceed the retry time limit."""
-        pauses, retried_at = _pauses(), None
+    def _with_retries(self, label: str, attempt: Callable[[], T], budget: RetryBudget) -> T:
+        """Retry transient faults until the next delay would exceed the retry time limit."""
+        delays, retried_at = _retry_delays(), None
         while True:
             try:
                 return attempt()
             except TransientError as error:
                 failure = error
             except ClarityError as error:
-                error.args = (f"{what}: {error}",)
+                error.args = (f"{label}: {error}",)
                 raise
             now = self._clock.now()
             if retried_at:
-                left.seconds -= (now - retried_at).total_seconds()
-            pause = max(next(pauses), failure.retry_after or 0.0)
-            if pause > left.seconds:
-                raise UnavailableError(f"{what}: {failure}; {_advice(failure, now)}") from failure
-            logger.warning("%s: %s; trying again in %.1f s", what, failure, pause)
-            self._clock.sleep(pause)
-            left.seconds -= pause
+                budget.seconds -= (now - retried_at).total_seconds()
+            delay = max(next(delays), failure.retry_after or 0.0)
+            if delay > budget.seconds:
+                raise UnavailableError(f"{label}: {failure}; {_advice(failure, now)}") from failure
+            logger.warning("%s: %s; trying again in %.1f s", label, failure, delay)
+            self._clock.sleep(delay)
+            budget.seconds -= delay
             retried_at = self._clock.now()
 
-    def _attempt(self, call: Call, read: Callable[[Reply], T]) -> T:
+    def _attempt(self, request: Request, read: Callable[[Response], T]) -> T:
         try:
-            return read(self._call(call))
+            return read(self._send(request))
         except NotSentError:
             raise
         except TooManyRequestsError as error:
             wait = math.inf if error.retry_after is None else error.retry_after
-            if call.repeatable or wait <= SHORT_RETRY_AFTER:
+            if request.is_idempotent or wait <= MAX_RATE_LIMIT_WAIT:
                 raise
             raise QuotaUsedUpError(str(error)) from None
         except TransientError as error:
-            if call.repeatable:
+            if request.is_idempotent:
                 raise
             raise AmbiguousError(
                 f"{error}; Clarity may have acted on it all the same, so it is not repeated now: "
                 "run again later"
             ) from None
 
-    def _call(self, call: Call) -> Reply:
-        url = self._api_url + call.path
-        response = self._send(self._api, call.method, url, params=call.query, json=call.body)
-        accepted = Accepted(call.statuses, API, call.longest)
-        return self._accept(response, accepted, (self._api_key, call.secret))
+    def _send(self, request: Request) -> Response:
+        url = self._api_url + request.path
+        response = self._open(self._api, request.method, url, request.query, request.body)
+        accepted = Accepted(request.statuses, API, request.max_bytes)
+        return self._receive(response, accepted, (self._api_key, request.secret))
 
-    def _download(self, url: str) -> Reply:
+    def _get_file(self, url: str) -> Response:
         schemes = {"https", urlsplit(self._api_url).scheme}
-        if not _is_link(url, schemes):
+        if not _is_web_address(url, schemes):
             raise UnavailableError(f"its link is no {' or '.join(sorted(schemes))} address")
-        response = self._send(self._files, "GET", url)
+        response = self._open(self._files, "GET", url)
         secrets = (self._api_key, *_secrets_of(url))
-        return self._accept(response, Accepted(WHOLE, FILES, LONGEST_FILE), secrets)
+        return self._receive(response, Accepted(COMPLETE, FILES, MAX_FILE_BYTES), secrets)
 
-    def _send(
+    def _open(
         self,
         session: requests.Session,
         method: str,
         url: str,
-        **content: Any,  # noqa: ANN401
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> requests.Response:
         timeout = (CONNECT_TIMEOUT, self._read_timeout)
         try:
-            return session.request(method, url, timeout=timeout, stream=True, **content)
+            return session.request(
+                method, url, params=query, json=body, timeout=timeout, stream=True
+            )
         except (OSError, HTTPError, ValueError) as error:
             raise network_error(error) from None
 
-    def _accept(
+    def _receive(
         self, response: requests.Response, accepted: Accepted, secrets: Iterable[str]
-    ) -> Reply:
+    ) -> Response:
         with response:
             status = response.status_code
             if status in accepted.statuses:
-                return Reply(response.headers, receive(response, accepted.longest))
+                return Response(response.headers, receive(response, accepted.max_bytes))
             # A success that is not expected may hold a part of a file, which is not a message.
-            said = "" if response.ok else message_of(_error_body(response), secrets)
+            detail = "" if response.ok else error_message(_error_body(response), secrets)
             now = self._clock.now()
-            raise status_error(accepted.errors, status, response.headers, said, now)
+            raise status_error(accepted.errors, status, response.headers, detail, now)
 
 
 def _error_body(response: requests.Response) -> bytes:
-    """Read what is said of an error, whose status counts even if that cannot be read."""
+    """Read an error's body; the status counts even if it cannot be read."""
     try:
-        with receive(response, IN_MEMORY) as body:
-            return unzipped(body).read(ERROR_BODY)
+        with receive(response, MAX_IN_MEMORY) as body:
+            return open_decompressed(body).read(MAX_ERROR_BODY)
     except (ClarityError, OSError, EOFError, zlib.error):
         return b""
 
 
-def _is_link(url: str, schemes: Container[str]) -> bool:
-    """Whether it is the address of a file on the web: no path of this machine, or worse."""
+def _is_web_address(url: str, schemes: Container[str]) -> bool:
+    """Whether it is the address of a file on the web, rather than a path of this machine."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -268,15 +276,15 @@ def _secrets_of(url: str) -> Iterator[str]:
         yield value
 
 
-def _pauses() -> Iterator[float]:
+def _retry_delays() -> Iterator[float]:
     """Double, with jitter, so that many taps do not come back at the same moment."""
-    steps = backoff.expo(max_value=LONGEST_PAUSE)
+    steps = backoff.expo(max_value=MAX_RETRY_DELAY)
     next(steps)  # one that only backoff's own loop needs, which waits by another clock than ours
     return (step * random.uniform(0.5, 1.0) for step in steps)  # noqa: S311
 
 
 def _advice(failure: TransientError, now: datetime) -> str:
-    if failure.retry_after and failure.retry_after > LONGEST_PAUSE:
+    if failure.retry_after and failure.retry_after > MAX_RETRY_DELAY:
         then = now + timedelta(seconds=failure.retry_after)
         return f"nothing is lost: run again after {then:%Y-%m-%d %H:%M:%S} UTC"
     return "given up for now, nothing is lost: run again later"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_clarity.api.errors import BlankFileError
-from tap_clarity.api.response_body import unzipped
+from tap_clarity.api.response_body import open_decompressed
 from tap_clarity.measurements.csv_wide import Table
 from tap_clarity.measurements.fast.record_writer import Envelope, record_lines, reference_lines
 from tap_clarity.measurements.format_detection import read_measurements
@@ -81,7 +81,7 @@ class MeasurementWriter:
         """
         expected = self._expected._replace(window=window, may_be_blank=may_be_blank)
         try:
-            measurements = read_measurements(unzipped(body), expected)
+            measurements = read_measurements(open_decompressed(body), expected)
         except ValueError:
             body.close()
             raise

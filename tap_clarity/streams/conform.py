@@ -1,4 +1,4 @@
-"""Fits what the API answers to a stream's schema, and keeps what does not fit."""
+"""Conforms the API's objects to a stream's schema, and keeps what does not fit."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SIMPLE_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def fit_record(item: dict[str, Json], schema: JsonSchema) -> dict[str, Json]:
+def conform_record(item: dict[str, Json], schema: JsonSchema) -> dict[str, Json]:
     """Make a record of an API object: known fields typed, all others in `additional_fields`.
 
     Names become snake case at every depth. A field whose value is not of the documented type is
     treated as unknown: it is kept beside, and null in its place. What Clarity leaves out is null.
     """
-    record, rest = _fit_object(item, schema)
+    record, rest = _conform_object(item, schema)
     return dict.fromkeys(schema["properties"]) | record | {ADDITIONAL: rest}
 
 
@@ -38,7 +38,7 @@ def snake_case(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
 
 
-def _fit(value: Json, schema: JsonSchema) -> tuple[Json, Json]:
+def _conform(value: Json, schema: JsonSchema) -> tuple[Json, Json]:
     """Split a value into what fits the schema and what does not; None where there is nothing."""
     kinds = schema["type"]
     if value is None:
@@ -47,13 +47,13 @@ def _fit(value: Json, schema: JsonSchema) -> tuple[Json, Json]:
         # One page draws as a list of one what another draws as an object, and the other way round.
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        return _fit_object(value, schema) if isinstance(value, dict) else (None, value)
+        return _conform_object(value, schema) if isinstance(value, dict) else (None, value)
     if "array" in kinds:
-        return _fit_list(value if isinstance(value, list) else [value], schema["items"])
-    return _fit_simple(value, schema, kinds)
+        return _conform_list(value if isinstance(value, list) else [value], schema["items"])
+    return _conform_scalar(value, schema, kinds)
 
 
-def _fit_simple(value: Json, schema: JsonSchema, kinds: list[str]) -> tuple[Json, Json]:
+def _conform_scalar(value: Json, schema: JsonSchema, kinds: list[str]) -> tuple[Json, Json]:
     allowed = tuple(kind for name in kinds for kind in _SIMPLE_TYPES.get(name, ()))
     if isinstance(value, bool) != ("boolean" in kinds) or not isinstance(value, allowed):
         return None, value
@@ -65,8 +65,8 @@ def _fit_simple(value: Json, schema: JsonSchema, kinds: list[str]) -> tuple[Json
     return value, None
 
 
-def _fit_list(values: list[Json], items: JsonSchema) -> tuple[Json, Json]:
-    pairs = [_fit(value, items) for value in values]
+def _conform_list(values: list[Json], items: JsonSchema) -> tuple[Json, Json]:
+    pairs = [_conform(value, items) for value in values]
     kept = [part for part, _ in pairs if part is not None]
     if "object" not in items["type"] and len(kept) < len(values):
         return None, values  # in a list of numbers the places may count
@@ -74,7 +74,7 @@ def _fit_list(values: list[Json], items: JsonSchema) -> tuple[Json, Json]:
     return kept, rest or None
 
 
-def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Json], Json]:
+def _conform_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Json], Json]:
     properties = schema.get("properties")
     if not properties:  # nobody has seen what is inside
         return _in_snake_case(item), None
@@ -83,15 +83,15 @@ def _fit_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str, Js
     for name, value in item.items():
         field = snake_case(name)
         if field not in properties or field in kept or field == ADDITIONAL:
-            rest[_free(field or name, rest)] = value
+            rest[_unique_name(field or name, rest)] = value
             continue
-        kept[field], left = _fit(value, properties[field])
+        kept[field], left = _conform(value, properties[field])
         if left is not None:
             rest[field] = left
     return kept, rest or None
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def _unique_name(name: str, taken: Container[str]) -> str:
     """Lengthen a name until it is not taken: in snake case, two names may be one."""
     while name in taken:
         name += "_"
@@ -104,6 +104,6 @@ def _in_snake_case(value: Json) -> Json:
     if isinstance(value, dict):
         renamed: dict[str, Json] = {}
         for name, item in value.items():
-            renamed[_free(snake_case(name) or name, renamed)] = _in_snake_case(item)
+            renamed[_unique_name(snake_case(name) or name, renamed)] = _in_snake_case(item)
         return renamed
     return value

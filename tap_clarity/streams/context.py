@@ -1,4 +1,4 @@
-"""What the streams of one run share."""
+"""What the streams of one run share: the client, the settings, the clock, and lists read once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tap_clarity.api.errors import AccessRefusedError, OrgRefusedError
-from tap_clarity.api.metadata import JsonObject, Listing, list_resource
+from tap_clarity.api.client import ClarityClient
+from tap_clarity.api.errors import ClarityError
+from tap_clarity.api.listing import Listing
 from tap_clarity.api.report_waits import WaitBudget
-from tap_clarity.api.transport import Connection
+from tap_clarity.api.transport import Transport
+from tap_clarity.core.validators import is_id
+from tap_clarity.streams.access_starts import AccessStarts
 from tap_clarity.streams.prefetch import Workers
 from tap_clarity.streams.report_plan import ReportPlan
 from tap_clarity.streams.report_quota import SharedQuota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from tap_clarity.core.clock import Clock
     from tap_clarity.settings import Settings
@@ -28,19 +30,18 @@ REFERENCE_SITE = "REFERENCE_SITE"
 
 
 @dataclass
-class Run:
+class RunContext:
     """One run of the tap.
 
     Attributes:
         settings: As the user gave them, defaults applied.
         clock: The only source of time.
-        user_agent: How to call ourselves.
+        user_agent: The User-Agent header, unless a setting names another one.
         emit_state: Writes a STATE message now, if the state has changed.
-        failed: Names of the streams that have failed.
         measurement_streams: Gives all streams that request reports.
         report_streams: Gives the report streams that are selected.
-        access_starts: From when on the measurements of a datasource may be read, by its id, as the
-            details of this run say; None if they do not say so.
+        failed: Names of the streams that have failed.
+        access_starts: From when on measurements may be read, as the details of this run say.
     """
 
     settings: Settings
@@ -50,18 +51,20 @@ class Run:
     measurement_streams: Callable[[], Sequence[MeasurementStream]]
     report_streams: Callable[[], Sequence[ReportStream]]
     failed: set[str] = field(default_factory=set)
-    access_starts: dict[str, datetime | None] = field(default_factory=dict)
+    access_starts: AccessStarts = field(default_factory=AccessStarts)
+    _lists: dict[str, Listing] = field(default_factory=dict)
 
     @cached_property
-    def connection(self) -> Connection:
-        """The one connection pool."""
-        return Connection(
+    def client(self) -> ClarityClient:
+        """The API of the organization, over one pool of connections."""
+        transport = Transport(
             api_url=self.settings.api_url,
             api_key=self.settings.api_key,
             user_agent=self.settings.user_agent or self.user_agent,
             read_timeout=self.settings.request_timeout,
             clock=self.clock,
         )
+        return ClarityClient(transport, self.settings.org)
 
     @cached_property
     def quota(self) -> SharedQuota:
@@ -80,47 +83,35 @@ class Run:
 
     @cached_property
     def workers(self) -> Workers:
-        """The threads that ask ahead."""
+        """The threads that prefetch."""
         return Workers()
 
-    @cached_property
-    def datasource_list(self) -> Listing:
-        """The organisation's datasources, read once however many streams ask."""
-        try:
-            return self.list_of("/v2/datasources", "datasources", "datasourceId")
-        except AccessRefusedError as error:
-            raise OrgRefusedError(str(error)) from error
+    def datasources(self) -> Listing:
+        """Give the organization's datasources, or why they cannot be read; requested once."""
+        return self._read_once("datasources", self.client.list_datasources)
 
-    @property
-    def datasources(self) -> list[JsonObject]:
-        """The organisation's datasources; raises ClarityError if some could not be read."""
-        return self.datasource_list.whole()
+    def nodes(self) -> Listing:
+        """Give the organization's nodes, or why they cannot be read; requested once."""
+        return self._read_once("nodes", self.client.list_nodes)
 
-    @property
-    def knows_datasources(self) -> bool:
-        """Whether the list has been read already, to its end."""
-        return "datasource_list" in vars(self) and not self.datasource_list.error
-
-    @cached_property
-    def node_list(self) -> Listing:
-        """The organisation's nodes, read once however many streams ask."""
-        return self.list_of("/v2/devices/nodes", "nodes", "nodeId")
-
-    @property
-    def nodes(self) -> list[JsonObject]:
-        """The organisation's nodes; raises ClarityError if some could not be read."""
-        return self.node_list.whole()
-
-    @property
     def reference_sites(self) -> tuple[str, ...]:
-        """Ids of the reference sites behind the organisation's datasources."""
-        sites = {
-            item.get("currentSourceId")
-            for item in self.datasources
-            if item.get("sourceType") == REFERENCE_SITE
-        }
-        return tuple(sorted(site for site in sites if isinstance(site, str)))
+        """Give the ids of the reference sites behind the organization's datasources.
 
-    def list_of(self, path: str, wrapper: str, *keys: str) -> Listing:
-        """Read a resource whole; each object has a text under each of the keys."""
-        return list_resource(self.connection, path, wrapper, keys, self.settings.org)
+        Raises:
+            ClarityError: If not all datasources could be read.
+        """
+        ids = (
+            item.get("currentSourceId")
+            for item in self.datasources().complete()
+            if item.get("sourceType") == REFERENCE_SITE
+        )
+        sites = {id_ for id_ in ids if is_id(id_)}
+        return tuple(sorted(sites))
+
+    def _read_once(self, name: str, read: Callable[[], Listing]) -> Listing:
+        if name not in self._lists:
+            try:
+                self._lists[name] = read()
+            except ClarityError as error:
+                self._lists[name] = Listing([], error=error)
+        return self._lists[name]

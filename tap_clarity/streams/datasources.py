@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_clarity.api.metadata import Listing, get_details
-from tap_clarity.core.timestamps import parse_instant
 from tap_clarity.measurements.schema import ORG, TEXTS, key
 from tap_clarity.streams.object_streams import (
     ADDITIONAL_FIELDS,
-    ResourceStream,
-    SubresourceStream,
-    instant,
-    text,
+    ChildObjectStream,
+    ObjectStream,
+    string_property,
+    timestamp_property,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from singer_sdk.helpers.types import Context
 
+    from tap_clarity.api.listing import Listing
+    from tap_clarity.api.response_body import JsonObject
     from tap_clarity.streams.base import Record
 
-SOURCE_TYPE = text("source_type", "Kind of the source: CLARITY_NODE or REFERENCE_SITE.")
-NAME = text("name", "Name that the organisation gave it.")
-GROUP = text("group", "Group that the organisation put it in.")
+SOURCE_TYPE = string_property("source_type", "Kind of the source: CLARITY_NODE or REFERENCE_SITE.")
+NAME = string_property("name", "Name that the organisation gave it.")
+GROUP = string_property("group", "Group that the organisation put it in.")
 TAGS = th.Property("tags", TEXTS, description="Labels that the organisation put on it.")
 
 
-class Datasources(ResourceStream):
+class Datasources(ObjectStream):
     """The datasources that the organisation may read."""
 
     name = "datasources"
@@ -39,8 +39,12 @@ class Datasources(ResourceStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         key("datasource_id", "Id of the datasource: a time series, which outlives its devices."),
-        text("current_subscription_id", "Id of the subscription attached now; null if none."),
-        text("current_source_id", "Id of the node or site installed now; null if stopped."),
+        string_property(
+            "current_subscription_id", "Id of the subscription attached now; null if none."
+        ),
+        string_property(
+            "current_source_id", "Id of the node or site installed now; null if stopped."
+        ),
         SOURCE_TYPE,
         th.Property(
             "org_annotations",
@@ -50,8 +54,8 @@ class Datasources(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing(self) -> Listing:
-        return self.run.datasource_list
+    def fetch(self) -> Listing:
+        return self.run.datasources()
 
     def generate_child_contexts(
         self,
@@ -63,7 +67,7 @@ class Datasources(ResourceStream):
             yield {"datasource_id": record["datasource_id"]}
 
 
-class DatasourceDetails(SubresourceStream):
+class DatasourceDetails(ChildObjectStream):
     """Which sources, subscriptions and rights a datasource has had."""
 
     name = "datasource_details"
@@ -74,15 +78,19 @@ class DatasourceDetails(SubresourceStream):
         ORG,
         key("datasource_id", "Id of the datasource."),
         SOURCE_TYPE,
-        text("current_source_id", "Id of the node or site installed now; null if stopped."),
-        text("name_provided_by_source_operator", "Name given by whoever runs the reference site."),
+        string_property(
+            "current_source_id", "Id of the node or site installed now; null if stopped."
+        ),
+        string_property(
+            "name_provided_by_source_operator", "Name given by whoever runs the reference site."
+        ),
         th.Property(
             "open_data",
             th.ObjectType(
                 th.Property("is_open", th.BooleanType, description="Whether it is open data now."),
-                text("open_name", "Name under which it is published."),
-                instant("last_opened_at", "When it was last published"),
-                instant("last_closed_at", "When it was last withdrawn"),
+                string_property("open_name", "Name under which it is published."),
+                timestamp_property("last_opened_at", "When it was last published"),
+                timestamp_property("last_closed_at", "When it was last withdrawn"),
             ),
             description="Whether the measurements are published as open data.",
         ),
@@ -90,7 +98,10 @@ class DatasourceDetails(SubresourceStream):
             "org_annotations",
             th.ArrayType(
                 th.ObjectType(
-                    text("org", "Id of the organisation that says so."), NAME, GROUP, TAGS
+                    string_property("org", "Id of the organisation that says so."),
+                    NAME,
+                    GROUP,
+                    TAGS,
                 )
             ),
             description="What each subscribing organisation says of the datasource.",
@@ -99,9 +110,11 @@ class DatasourceDetails(SubresourceStream):
             "source_history",
             th.ArrayType(
                 th.ObjectType(
-                    text("source_id", "Id of the node or site."),
-                    instant("in_date", "When it was installed"),
-                    instant("out_date", "When it was taken out; null if still installed"),
+                    string_property("source_id", "Id of the node or site."),
+                    timestamp_property("in_date", "When it was installed"),
+                    timestamp_property(
+                        "out_date", "When it was taken out; null if still installed"
+                    ),
                 )
             ),
             description="Sources that have fed the datasource; null for reference sites.",
@@ -110,10 +123,14 @@ class DatasourceDetails(SubresourceStream):
             "access_to_measurements",
             th.ArrayType(
                 th.ObjectType(
-                    text("subscription_id", "Id of the subscription that gives the right."),
-                    text("source_id", "Id of the source whose measurements may be read."),
-                    instant("access_start", "From when on they may be read"),
-                    instant("access_end", "Until when; null if open"),
+                    string_property(
+                        "subscription_id", "Id of the subscription that gives the right."
+                    ),
+                    string_property(
+                        "source_id", "Id of the source whose measurements may be read."
+                    ),
+                    timestamp_property("access_start", "From when on they may be read"),
+                    timestamp_property("access_end", "Until when; null if open"),
                 )
             ),
             description="Periods whose measurements may be read; null for reference sites.",
@@ -122,11 +139,13 @@ class DatasourceDetails(SubresourceStream):
             "subscription_history",
             th.ArrayType(
                 th.ObjectType(
-                    text("subscription_id", "Id of the subscription."),
-                    text("subscription_type", "Such as licensed, shared, temporary or public."),
-                    text("org", "Id of the organisation that holds it."),
-                    instant("time_period_start", "When it began"),
-                    instant("time_period_end", "When it ends"),
+                    string_property("subscription_id", "Id of the subscription."),
+                    string_property(
+                        "subscription_type", "Such as licensed, shared, temporary or public."
+                    ),
+                    string_property("org", "Id of the organisation that holds it."),
+                    timestamp_property("time_period_start", "When it began"),
+                    timestamp_property("time_period_end", "When it ends"),
                 )
             ),
             description="Subscriptions that the datasource has had; null for reference sites.",
@@ -135,11 +154,13 @@ class DatasourceDetails(SubresourceStream):
             "subscription_attachment_history",
             th.ArrayType(
                 th.ObjectType(
-                    text("subscription_id", "Id of the subscription."),
-                    text("subscription_attachment_id", "Id of the attachment."),
-                    text("org", "Id of the organisation that holds the subscription."),
-                    instant("attachment_date", "When it was attached"),
-                    instant("detachment_date", "When it was detached; null if still attached"),
+                    string_property("subscription_id", "Id of the subscription."),
+                    string_property("subscription_attachment_id", "Id of the attachment."),
+                    string_property("org", "Id of the organisation that holds the subscription."),
+                    timestamp_property("attachment_date", "When it was attached"),
+                    timestamp_property(
+                        "detachment_date", "When it was detached; null if still attached"
+                    ),
                 )
             ),
             description="When subscriptions were attached to the datasource, and detached.",
@@ -147,20 +168,17 @@ class DatasourceDetails(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def records_of(self, context: Context) -> Iterator[Record]:
-        for record in super().records_of(context):
-            starts = [each["access_start"] for each in record["access_to_measurements"] or []]
-            known = [parse_instant(start) for start in starts if start]
-            # Without a period, or with one of unknown start, measurements may begin anywhere.
-            first = min(known, default=None) if len(known) == len(starts) else None
-            self.run.access_starts[record["datasource_id"]] = first
+    def records(self, context: Context | None) -> Iterator[Record]:
+        for record in super().records(context):
+            self.run.access_starts.add(record)
             yield record
 
-    def listing_of(self, id_: str) -> Listing:
-        return Listing([get_details(self.run.connection, id_, self.run.settings.org)])
+    @property
+    def fetch(self) -> Callable[[str], JsonObject]:
+        return self.run.client.get_datasource
 
 
-class Subscriptions(ResourceStream):
+class Subscriptions(ObjectStream):
     """The organisation's rights to read datasources."""
 
     name = "subscriptions"
@@ -169,10 +187,12 @@ class Subscriptions(ResourceStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         key("subscription_id", "Id of the subscription."),
-        text("subscription_type", "Such as public, licensed, shared or temporary."),
-        text("attached_to_datasource_id", "Id of the datasource it is attached to; null if loose."),
-        instant("time_period_start", "When it began; null if public"),
-        instant("time_period_end", "When it ends; null if public"),
+        string_property("subscription_type", "Such as public, licensed, shared or temporary."),
+        string_property(
+            "attached_to_datasource_id", "Id of the datasource it is attached to; null if loose."
+        ),
+        timestamp_property("time_period_start", "When it began; null if public"),
+        timestamp_property("time_period_end", "When it ends; null if public"),
         th.Property(
             "days_remaining",
             th.IntegerType,
@@ -184,5 +204,5 @@ class Subscriptions(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing(self) -> Listing:
-        return self.run.list_of("/v2/subscriptions", "subscriptions", "subscriptionId")
+    def fetch(self) -> Listing:
+        return self.run.client.list_subscriptions()

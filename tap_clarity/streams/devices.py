@@ -6,28 +6,29 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_clarity.api.metadata import Listing, get_status, list_alarms
 from tap_clarity.measurements.schema import ORG, key
 from tap_clarity.streams.object_streams import (
     ADDITIONAL_FIELDS,
-    ResourceStream,
-    SubresourceStream,
-    instant,
-    text,
+    ChildObjectStream,
+    ObjectStream,
+    string_property,
+    timestamp_property,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Context
 
+    from tap_clarity.api.listing import Listing
+    from tap_clarity.api.response_body import JsonObject
     from tap_clarity.streams.base import Record
 
 NODE_ID = key("node_id", "Id of the node, as printed on it.")
 UNSEEN = th.ObjectType(additional_properties=True)
 
 
-class Nodes(ResourceStream):
+class Nodes(ObjectStream):
     """The organisation's sensor nodes."""
 
     name = "nodes"
@@ -36,13 +37,15 @@ class Nodes(ResourceStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         NODE_ID,
-        text("sku", "Clarity's article number."),
-        text("model", "Name of the model."),
+        string_property("sku", "Clarity's article number."),
+        string_property("model", "Name of the model."),
         th.Property(
             "life_stage",
             th.ObjectType(
-                text("stage", "Such as purchased, configured, working or decommissioned."),
-                instant("when", "When the node entered the stage"),
+                string_property(
+                    "stage", "Such as purchased, configured, working or decommissioned."
+                ),
+                timestamp_property("when", "When the node entered the stage"),
             ),
             description="Where the node stands in its life.",
         ),
@@ -50,8 +53,8 @@ class Nodes(ResourceStream):
             "paired_accessory_modules",
             th.ArrayType(
                 th.ObjectType(
-                    text("accessory_id", "Id of the module."),
-                    text("sku", "Clarity's article number of the module."),
+                    string_property("accessory_id", "Id of the module."),
+                    string_property("sku", "Clarity's article number of the module."),
                 )
             ),
             description="Accessory modules that are paired with the node.",
@@ -59,7 +62,7 @@ class Nodes(ResourceStream):
         th.Property(
             "location",
             th.ObjectType(
-                text("type", "Kind of the GeoJSON geometry: Point."),
+                string_property("type", "Kind of the GeoJSON geometry: Point."),
                 th.Property(
                     "coordinates",
                     th.ArrayType(th.NumberType),
@@ -71,8 +74,8 @@ class Nodes(ResourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing(self) -> Listing:
-        return self.run.node_list
+    def fetch(self) -> Listing:
+        return self.run.nodes()
 
     def generate_child_contexts(
         self,
@@ -82,7 +85,7 @@ class Nodes(ResourceStream):
         yield {"node_id": record["node_id"]}
 
 
-class NodeStatusSummaries(ResourceStream):
+class NodeStatusSummaries(ObjectStream):
     """How each node is, in a few words."""
 
     name = "node_status_summaries"
@@ -96,17 +99,19 @@ class NodeStatusSummaries(ResourceStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         NODE_ID,
-        text("overall_status", "Such as healthy, needs attention or offline."),
-        instant("last_reading_received_at", "When the node last reported; null if never"),
+        string_property("overall_status", "Such as healthy, needs attention or offline."),
+        timestamp_property(
+            "last_reading_received_at", "When the node last reported; null if never"
+        ),
         th.Property(
             "summary_per_category",
             th.ArrayType(
                 th.ObjectType(
-                    text(
+                    string_property(
                         "alarm_category",
                         "Such as activity, communication, power, internalsensors, accessorymodule.",
                     ),
-                    text("summary", "OK or ALARMS."),
+                    string_property("summary", "OK or ALARMS."),
                 )
             ),
             description="Whether there are alarms, by category, in no particular order.",
@@ -114,15 +119,15 @@ class NodeStatusSummaries(ResourceStream):
         th.Property(
             "battery_charge_percent", th.NumberType, description="Charge of the battery in percent."
         ),
-        text("signal_level", "1-marginal, 2-ok, 3-good, 4-excellent or unknown."),
+        string_property("signal_level", "1-marginal, 2-ok, 3-good, 4-excellent or unknown."),
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing(self) -> Listing:
-        return self.run.list_of("/v2/devices/nodes/status-summary", "nodes", "nodeId")
+    def fetch(self) -> Listing:
+        return self.run.client.list_node_status_summaries()
 
 
-class NodeStatuses(SubresourceStream):
+class NodeStatuses(ChildObjectStream):
     """How each node is, in detail."""
 
     name = "node_statuses"
@@ -139,13 +144,15 @@ class NodeStatuses(SubresourceStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         NODE_ID,
-        text("summary", "Such as healthy, needs attention or offline."),
+        string_property("summary", "Such as healthy, needs attention or offline."),
         th.Property(
             "activity",
             th.ObjectType(
-                text("summary", "OK or ALARMS."),
-                text("online", "online or offline."),
-                instant("last_reading_received_at", "When the node last reported; null if never"),
+                string_property("summary", "OK or ALARMS."),
+                string_property("online", "online or offline."),
+                timestamp_property(
+                    "last_reading_received_at", "When the node last reported; null if never"
+                ),
                 th.Property(
                     "received_histogram",
                     th.ObjectType(
@@ -157,8 +164,10 @@ class NodeStatuses(SubresourceStream):
                                 "contradict each other on which end is the newest."
                             ),
                         ),
-                        instant("start_of_oldest_bucket", "When the oldest hour begins"),
-                        instant("end_of_most_recent_bucket", "When the newest hour ends"),
+                        timestamp_property("start_of_oldest_bucket", "When the oldest hour begins"),
+                        timestamp_property(
+                            "end_of_most_recent_bucket", "When the newest hour ends"
+                        ),
                     ),
                     description="Readings received over the last two days.",
                 ),
@@ -170,11 +179,12 @@ class NodeStatuses(SubresourceStream):
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing_of(self, id_: str) -> Listing:
-        return Listing([get_status(self.run.connection, id_, self.run.settings.org)])
+    @property
+    def fetch(self) -> Callable[[str], JsonObject]:
+        return self.run.client.get_node_status
 
 
-class NodeAlarms(SubresourceStream):
+class NodeAlarms(ChildObjectStream):
     """The alarms of each node, active and cleared."""
 
     name = "node_alarms"
@@ -188,17 +198,18 @@ class NodeAlarms(SubresourceStream):
         NODE_ID,
         key("alarm_type", "Kind of the alarm."),
         key("started_at", "When it began, in UTC.", th.DateTimeType()),
-        text("alarm_category", "Category of the alarm, as in node_status_summaries."),
-        instant("last_extended_at", "When its condition was last seen"),
-        instant("cleared_at", "When it ended; null while active"),
+        string_property("alarm_category", "Category of the alarm, as in node_status_summaries."),
+        timestamp_property("last_extended_at", "When its condition was last seen"),
+        timestamp_property("cleared_at", "When it ended; null while active"),
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing_of(self, id_: str) -> Listing:
-        return list_alarms(self.run.connection, id_, self.run.settings.org)
+    @property
+    def fetch(self) -> Callable[[str], Listing]:
+        return self.run.client.list_node_alarms
 
 
-class AccessoryModules(ResourceStream):
+class AccessoryModules(ObjectStream):
     """The modules that extend nodes: wind, ozone, black carbon."""
 
     name = "accessory_modules"
@@ -207,11 +218,11 @@ class AccessoryModules(ResourceStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         key("module_id", "Id of the module."),
-        text("sku", "Clarity's article number."),
-        text("status", "Such as paired, not paired or disabled."),
-        text("paired_node", "Id of the node that it is paired with; null if none."),
+        string_property("sku", "Clarity's article number."),
+        string_property("status", "Such as paired, not paired or disabled."),
+        string_property("paired_node", "Id of the node that it is paired with; null if none."),
         ADDITIONAL_FIELDS,
     ).to_dict()
 
-    def listing(self) -> Listing:
-        return self.run.list_of("/v2/devices/accessory-modules", "accessoryModules", "moduleId")
+    def fetch(self) -> Listing:
+        return self.run.client.list_accessory_modules()

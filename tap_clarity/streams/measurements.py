@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.planning.state_values import State
     from tap_clarity.settings import Settings
-    from tap_clarity.streams.context import Run
+    from tap_clarity.streams.context import RunContext
     from tap_clarity.streams.report_journal import ReportJournal
 
 B = TypeVar("B", RecentBookmark, ReportBookmark)
@@ -52,7 +52,7 @@ class MeasurementStream(ClarityStream):
     report: str
     """Name of the report that it requests."""
 
-    def __init__(self, tap: Tap, run: Run) -> None:
+    def __init__(self, tap: Tap, run: RunContext) -> None:
         layout, frequency = run.settings.measurement_layout, run.settings.frequency.name
         self._own_schema = measurement_schema(self.id_field, layout, frequency)
         super().__init__(tap, run)

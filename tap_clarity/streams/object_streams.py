@@ -1,28 +1,35 @@
-"""What the streams of Clarity's resources have in common: JSON objects, fitted to a schema."""
+"""Streams of JSON objects: lists, and what is requested once per object of a parent's list."""
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from singer_sdk import metrics
 from singer_sdk import typing as th
 
-from tap_clarity.api.errors import MalformedReplyError
-from tap_clarity.api.metadata import Listing
-from tap_clarity.streams.base import ChildStream, ClarityStream, Record
-from tap_clarity.streams.conform import ADDITIONAL, fit_record
-from tap_clarity.streams.prefetch import in_advance
+from tap_clarity.api.errors import (
+    AccessRefusedError,
+    ClarityError,
+    MalformedReplyError,
+    NotFoundError,
+)
+from tap_clarity.api.listing import Listing
+from tap_clarity.streams.base import ClarityStream, Record
+from tap_clarity.streams.child_metrics import SilentTimer, TotalCounter
+from tap_clarity.streams.conform import ADDITIONAL, conform_record
+from tap_clarity.streams.prefetch import Prefetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.api.metadata import JsonObject
-    from tap_clarity.streams.context import Run
+    from tap_clarity.api.response_body import JsonObject
+    from tap_clarity.streams.context import RunContext
 
 ADDITIONAL_FIELDS = th.Property(
     ADDITIONAL,
@@ -31,107 +38,154 @@ ADDITIONAL_FIELDS = th.Property(
 )
 
 
-def text(name: str, description: str) -> th.Property[Any]:
-    """Describe a text."""
+def string_property(name: str, description: str) -> th.Property[Any]:
+    """Describe a field that holds text."""
     return th.Property(name, th.StringType, description=description)
 
 
-def instant(name: str, description: str) -> th.Property[Any]:
-    """Describe an instant."""
+def timestamp_property(name: str, description: str) -> th.Property[Any]:
+    """Describe a field that holds a timestamp."""
     return th.Property(name, th.DateTimeType, description=f"{description}, in UTC.")
 
 
-class FittedStream(ClarityStream):
-    """A stream whose records are Clarity's JSON objects."""
+class ObjectStream(ClarityStream):
+    """A stream that lists all its objects at once."""
 
     synonyms: ClassVar[Mapping[str, str]] = {}
     """Names that some versions of the API have for fields, each with the present name."""
 
-    def to_record(self, item: JsonObject, **known: str) -> Record:
-        """Make a record of an object; `known` are key values that it need not repeat.
-
-        Raises:
-            MalformedReplyError: If a key value is missing.
-        """
-        renamed = _renamed(item, self.synonyms)
-        record = fit_record(renamed, self.schema) | {"org": self.run.settings.org} | known
-        for name in self.primary_keys:
-            if record.get(name) is None:
-                raise MalformedReplyError(
-                    f"{self.source}: Clarity sent an object without {name}; nothing can be made "
-                    "of it: ask Clarity's support"
-                )
-        return record
-
-    def _check(self, listing: Listing) -> None:
-        """Fail the stream, after the records, if the list is not complete.
-
-        Raises:
-            ClarityError: If the rest of the list could not be read.
-        """
-        if listing.skipped:
-            self.fail(
-                MalformedReplyError(
-                    f"{listing.skipped} objects skipped: their ids are missing or malformed; ask "
-                    "Clarity's support"
-                )
-            )
-        listing.whole()
-
-
-class ResourceStream(FittedStream):
-    """A resource that answers all its objects at once."""
-
     @abstractmethod
-    def listing(self) -> Listing:
-        """Give the objects as Clarity sends them.
+    def fetch(self) -> Listing:
+        """Get the objects from the API.
 
         Raises:
-            ClarityError: If they cannot be had.
+            ClarityError: If they are not available.
         """
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        listing = self.listing()
-        yield from in_advance(map(self.to_record, listing.objects), self._ask_for_children)
-        self._check(listing)
-
-    def _ask_for_children(self, record: Record) -> None:
-        if self.stream_maps[0].get_filter_result(record):  # else the SDK leaves its children out
-            for context in self.generate_child_contexts(record, None):
-                for child in self.child_streams:
-                    if isinstance(child, SubresourceStream) and child.selected and context:
-                        child.ask_ahead(context)
-
-
-class SubresourceStream(ChildStream, FittedStream):
-    """A resource that is asked for once per parent, several of them at once."""
-
-    def __init__(self, tap: Tap, run: Run) -> None:
-        super().__init__(tap, run)
-        self._asked: dict[str, Future[Listing]] = {}
-
-    @abstractmethod
-    def listing_of(self, id_: str) -> Listing:
-        """Give the objects of one parent as Clarity sends them; runs in a thread of its own.
-
-        Raises:
-            ClarityError: If they cannot be had.
-        """
-
-    def ask_ahead(self, context: Context) -> None:
-        """Begin to ask for the objects of a parent whose turn is about to come."""
-        (id_,) = context.values()
-        self._asked[id_] = self.run.workers.ask(partial(self._listing_of, id_))
-
-    def records_of(self, context: Context) -> Iterator[Record]:
-        (id_,) = context.values()
-        listing = self._asked.pop(id_).result()
+        listing = self.fetch()
+        for child in self.child_streams:
+            if isinstance(child, ChildObjectStream) and child.selected:
+                child.prefetch(self._child_contexts(listing.objects))
         for item in listing.objects:
-            yield self.to_record(item, **context)
-        self._check(listing)
+            yield make_record(self, item)
+        check_listing(self, listing)
 
-    def _listing_of(self, id_: str) -> Listing:
-        return Listing([]) if self.given_up else self.listing_of(id_)
+    def _child_contexts(self, objects: Iterable[JsonObject]) -> Iterator[Context]:
+        """Give the contexts in which the SDK will sync the child streams, in its order."""
+        for item in objects:
+            try:
+                record = make_record(self, item)
+            except MalformedReplyError:
+                return  # the stream will end there, too
+            if self.stream_maps[0].get_filter_result(record):  # else the SDK skips its children
+                yield from filter(None, self.generate_child_contexts(record, None))
+
+
+class ChildObjectStream(ClarityStream):
+    """A stream that requests its objects once per parent, a few parents ahead.
+
+    It logs as much as a stream without parent: the SDK syncs it once per parent, and would log
+    three lines each time.
+    """
+
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Names that some versions of the API have for fields, each with the present name."""
+    state_partitioning_keys = ()
+
+    def __init__(self, tap: Tap, run: RunContext) -> None:
+        super().__init__(tap, run)
+        self._is_aborted = False
+        self._is_announced = False
+        self._counter = TotalCounter(metrics.Metric.RECORD_COUNT, {metrics.Tag.STREAM: self.name})
+
+    @property
+    @abstractmethod
+    def fetch(self) -> Callable[[str], Listing | JsonObject]:
+        """The client's method that gets the objects of one parent, given its id."""
+
+    def prefetch(self, contexts: Iterable[Context]) -> None:
+        """Begin to request the objects of parents, given all of them in their order."""
+        self._prefetcher.start(map(_only_value, contexts))
+
+    def records(self, context: Context | None) -> Iterator[Record]:
+        if self._is_aborted or context is None:
+            return
+        try:
+            found = self._prefetcher.get(_only_value(context))
+            listing = found if isinstance(found, Listing) else Listing([found])
+            for item in listing.objects:
+                yield make_record(self, item, **context)
+            check_listing(self, listing)
+        except (NotFoundError, AccessRefusedError) as error:
+            self.fail(error)  # this one only: the others may be fine
+        except ClarityError:
+            self._is_aborted = True
+            self._prefetcher.stop()
+            raise
+
+    @cached_property
+    def _prefetcher(self) -> Prefetcher[Listing | JsonObject]:
+        return Prefetcher(self.fetch, self.run.workers)
+
+    def log(
+        self,
+        message: str,
+        *args: Any,  # noqa: ANN401
+        level: int = logging.INFO,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        level = min(level, logging.DEBUG) if self._is_announced else level
+        super().log(message, *args, level=level, **kwargs)
+        self._is_announced = True
+
+    def get_record_counter(self, **_: Any) -> metrics.Counter:  # noqa: ANN401
+        return self._counter
+
+    def get_sync_timer(self) -> metrics.Timer:
+        return SilentTimer(metrics.Metric.SYNC_DURATION)
+
+    def log_sync_costs(self) -> None:
+        self._counter.report()
+        super().log_sync_costs()
+
+
+def make_record(stream: ObjectStream | ChildObjectStream, item: JsonObject, **keys: str) -> Record:
+    """Make a record of an object; `keys` are key values that it need not repeat.
+
+    Raises:
+        MalformedReplyError: If a key value is missing.
+    """
+    renamed = _renamed(item, stream.synonyms)
+    record = conform_record(renamed, stream.schema) | {"org": stream.run.settings.org} | keys
+    for name in stream.primary_keys:
+        if record.get(name) is None:
+            raise MalformedReplyError(
+                f"{stream.source}: Clarity sent an object without {name}; nothing can be made "
+                "of it: ask Clarity's support"
+            )
+    return record
+
+
+def check_listing(stream: ClarityStream, listing: Listing) -> None:
+    """Fail the stream, after the records, if the list is not complete.
+
+    Raises:
+        ClarityError: If the rest of the list could not be read.
+    """
+    if listing.skipped:
+        stream.fail(
+            MalformedReplyError(
+                f"{listing.skipped} objects skipped: their ids are missing or malformed; ask "
+                "Clarity's support"
+            )
+        )
+    listing.complete()
+
+
+def _only_value(context: Context) -> str:
+    (id_,) = context.values()
+    return str(id_)
 
 
 def _renamed(value: Any, synonyms: Mapping[str, str]) -> Any:  # noqa: ANN401

@@ -15,7 +15,6 @@ from tap_clarity.api.errors import (
     NotFoundError,
     RequestRefusedError,
 )
-from tap_clarity.api.recent import RecentReply, continue_recent, query_recent
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.output.record_count import RecordCount
 from tap_clarity.planning.bookmarks import RecentBookmark, fingerprint
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
+    from tap_clarity.api.recent import RecentResponse
     from tap_clarity.core.timestamps import Window
     from tap_clarity.output.measurement_writer import OpenedMeasurements
     from tap_clarity.streams.base import Record
@@ -78,6 +78,7 @@ class RecentMeasurements(MeasurementStream):
 
     def records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         at = yield from self._read()
+        self._log_unread_list()
         if is_query_due(self._bookmark.cache_queried_at, self.run.settings.frequency, at):
             yield from self._query_daily(at)
         yield from self._fill_gaps()
@@ -95,8 +96,8 @@ class RecentMeasurements(MeasurementStream):
         return ReportJournal(self, replace(bookmark, fingerprint=self._fingerprint))
 
     def next_step(self, now: datetime) -> Step:
-        """Decide how to resume."""
-        return next_step(self._token_state, self.run.settings.frequency, now)
+        """Decide how to resume, going by the state alone."""
+        return next_step(self._token_state(None), self.run.settings.frequency, now)
 
     def due_gaps(self, now: datetime) -> Due:
         """Give the windows that the next run would request to fill gaps."""
@@ -106,34 +107,36 @@ class RecentMeasurements(MeasurementStream):
 
     def _read(self) -> Generator[Record, None, datetime]:
         """Write what has come since the last run; give when Clarity answered."""
-        now = self.run.clock.now()
-        step, reply = self._request(self.next_step(now), now)
-        at = response_time(now, reply.answered_at, self._bookmark.covered_until)
+        now, frequency = self.run.clock.now(), self.run.settings.frequency
+        datasources = self._datasources()
+        state = self._token_state(datasources)
+        step, response = self._request(next_step(state, frequency, now), state, now)
+        at = response_time(now, response.answered_at, self._bookmark.covered_until)
         if is_clock_skewed(now, at):
             self.logger.warning(
                 "The clock of this machine is off by %s: going by Clarity's", abs(at - now)
             )
-            again = next_step_at(step, self._token_state, self.run.settings.frequency, at)
+            again = next_step_at(step, state, frequency, at)
             if step != again:
-                yield from self._written(reply, RecordCount())
-                step, reply = self._request(again, at)
-        elif reply.answered_at and is_clock_skewed(at, reply.answered_at):
+                yield from self._written(response, RecordCount())
+                step, response = self._request(again, state, at)
+        elif response.answered_at and is_clock_skewed(at, response.answered_at):
             self.logger.warning(
                 "Clarity's clock is off by %s: going by the one of this machine",
-                abs(reply.answered_at - at),
+                abs(response.answered_at - at),
             )
         queried_at = None if isinstance(step, QueryCache) else self._bookmark.cache_queried_at
-        count = RecordCount(safe_until(queried_at or at, self.run.settings.frequency))
-        yield from self._written(reply, count)
-        if reply.token is None and isinstance(step, ContinueToken) and not count.all:
+        count = RecordCount(safe_until(queried_at or at, frequency))
+        yield from self._written(response, count)
+        if response.token is None and isinstance(step, ContinueToken) and not count.all:
             self.logger.info("%s: no news and no new continuation token", self.name)
             return at
-        if reply.token is None:
+        if response.token is None:
             self.logger.warning("Clarity sent no continuation token; the next run asks its cache")
         # Only now, with all records written, may the next run resume from here.
-        bookmark = after_response(self._bookmark, step, reply.token, at, *count.since)
-        datasources = self._datasources or bookmark.datasources
-        self.journal.checkpoint(replace(bookmark, datasources=datasources))
+        bookmark = after_response(self._bookmark, step, response.token, at, *count.since)
+        known = datasources or bookmark.datasources
+        self.journal.checkpoint(replace(bookmark, datasources=known))
         return at
 
     def _query_daily(self, now: datetime) -> Iterator[Record]:
@@ -150,10 +153,10 @@ class RecentMeasurements(MeasurementStream):
         bookmark, frequency = self._bookmark, self.run.settings.frequency
         queried_at = bookmark.cache_queried_at
         step = daily_query(queried_at, frequency, now)
-        _, reply = self._query(step, now)
-        at = response_time(now, reply.answered_at, bookmark.covered_until)
+        _, response = self._query(step, self._token_state(None), now)
+        at = response_time(now, response.answered_at, bookmark.covered_until)
         count = RecordCount(*(safe_until(each, frequency) for each in (queried_at or at, at)))
-        yield from self._written(reply, count)
+        yield from self._written(response, count)
         known, new = count.since
         if queried_at and known > bookmark.records_since_query:
             self.logger.info(
@@ -161,63 +164,60 @@ class RecentMeasurements(MeasurementStream):
                 "continuation had brought",
                 *(self.name, known - bookmark.records_since_query),
             )
-        after = after_response(bookmark, step, reply.token, at, new)
-        if reply.token is None:
+        after = after_response(bookmark, step, response.token, at, new)
+        if response.token is None:
             after = replace(after, token=bookmark.token, issued_at=bookmark.issued_at)
         self.journal.checkpoint(after)
 
-    def _request(self, step: Step, now: datetime) -> tuple[Step, RecentReply[OpenedMeasurements]]:
+    def _request(
+        self, step: Step, state: TokenState, now: datetime
+    ) -> tuple[Step, RecentResponse[OpenedMeasurements]]:
         """Take a step; where Clarity rejects the token, query the cache instead."""
         if isinstance(step, QueryCache):
-            return self._query(step, now)
+            return self._query(step, state, now)
         try:
-            return step, self._continue(step)
+            # How a continuation without news looks is not documented; a query has rows.
+            open_body = partial(self.writer.open, may_be_blank=True)
+            return step, self.run.client.continue_recent(step.token, open_body)
         except (KeyRefusedError, AccessRefusedError, RequestRefusedError) as error:
             # How an expired token is rejected is unknown. If it is the key, the query fails too.
             self.logger.debug("The continuation token is refused: %s", error)
         frequency, reason = self.run.settings.frequency, QueryReason.TOKEN_REJECTED
-        return self._query(query_cache(self._token_state, frequency, now, reason), now)
-
-    def _continue(self, step: ContinueToken) -> RecentReply[OpenedMeasurements]:
-        org = self.run.settings.org
-        # How a continuation without news looks is not documented; a query has rows.
-        open_body = partial(self.writer.open, may_be_blank=True)
-        return continue_recent(self.run.connection, org, step.token, open_body)
+        return self._query(query_cache(state, frequency, now, reason), state, now)
 
     def _query(
-        self, step: QueryCache, now: datetime
-    ) -> tuple[QueryCache, RecentReply[OpenedMeasurements]]:
+        self, step: QueryCache, state: TokenState, now: datetime
+    ) -> tuple[QueryCache, RecentResponse[OpenedMeasurements]]:
         """Query the cache; if it rejects the start, once without it."""
         query = measurement_query(self.run.settings) | select_datasources(self.run).to_body()
         start = f"{step.start:%Y-%m-%d %H:%M}"
-        ask = partial(query_recent, self.run.connection, query, open_body=self.writer.open)
+        request = partial(self.run.client.query_recent, query, open_body=self.writer.open)
         try:
-            reply = ask(step.start)
+            response = request(step.start)
         except NotFoundError:
             raise
         except RequestRefusedError as error:
-            reply = ask(None)
+            response = request(None)
             self.logger.warning(
                 "%s: startTime %s rejected: %s; queried without it", self.name, start, error
             )
-            frequency = self.run.settings.frequency
-            return query_without_start(step, self._token_state, frequency, now), reply
+            return query_without_start(step, state, self.run.settings.frequency, now), response
         self.logger.info(
             "%s: %s, so Clarity's cache is asked from %s UTC on",
             *(self.name, self._reason(step, now), start),
         )
-        return step, reply
+        return step, response
 
     def _reason(self, step: QueryCache, now: datetime) -> str:
         return REASONS[step.reason].format(issued_at=self._bookmark.issued_at or now)
 
     def _written(
-        self, reply: RecentReply[OpenedMeasurements], count: RecordCount
+        self, response: RecentResponse[OpenedMeasurements], count: RecordCount
     ) -> Iterator[Record]:
         try:
-            yield from self.writer.write(reply.measurements, count)
+            yield from self.writer.write(response.measurements, count)
         except UnreadableError as error:
-            raise FileError(f"Clarity's reply cannot be trusted: {error}") from error
+            raise FileError(f"Clarity's response cannot be trusted: {error}") from error
         finally:
             self.writer.flush()
 
@@ -275,21 +275,30 @@ class RecentMeasurements(MeasurementStream):
     def _is_same_query(self) -> bool:
         return self._stored.fingerprint in {None, self._fingerprint}
 
-    @property
-    def _token_state(self) -> TokenState:
+    def _token_state(self, datasources: str | None) -> TokenState:
+        """Give what the last run has left, given the present list of datasources if it is known."""
         bookmark = self._bookmark
         return TokenState(
             token=bookmark.token,
             issued_at=bookmark.issued_at,
             covered_until=bookmark.covered_until,
             is_same_query=self._is_same_query,
-            is_same_datasources=bookmark.datasources in {None, self._datasources}
-            or self._datasources is None,
+            is_same_datasources=None in {bookmark.datasources, datasources}
+            or bookmark.datasources == datasources,
         )
 
-    @property
     def _datasources(self) -> str | None:
-        """Sum up the organisation's list of datasources, if this run has read it anyway."""
-        if self.run.settings.datasource_ids or not self.run.knows_datasources:
+        """Fingerprint all datasources of the organization; None if unknown, or irrelevant."""
+        if self.run.settings.datasource_ids:
             return None
-        return fingerprint(ids=sorted(item["datasourceId"] for item in self.run.datasources))
+        listing = self.run.datasources()
+        ids = sorted(item["datasourceId"] for item in listing.objects)
+        return None if listing.error else fingerprint(ids=ids)
+
+    def _log_unread_list(self) -> None:
+        """Log that new datasources are not noticed; what is known is read all the same."""
+        if not self.run.settings.datasource_ids and (error := self.run.datasources().error):
+            self.logger.warning(
+                "%s: the list of datasources cannot be read: %s; a later run notices new ones",
+                *(self.name, error),
+            )

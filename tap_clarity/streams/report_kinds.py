@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tap_clarity.api.metadata import JsonObject
+    from tap_clarity.api.response_body import JsonObject
     from tap_clarity.settings import Settings
-    from tap_clarity.streams.context import Run
+    from tap_clarity.streams.context import RunContext
 
 STAGES_WITHOUT_DATA = ("purchased", "configured")
 """Life stages in which a node has not measured yet."""
@@ -59,43 +60,40 @@ class ReportKind:
     id_field: str
     is_selected_by_default: bool
     configured_ids: Callable[[Settings], tuple[str, ...] | None]
-    selector: Callable[[Run], Selector]
-    access_start: Callable[[Run], datetime | None] = lambda _: None
+    selector: Callable[[RunContext], Selector]
+    access_start: Callable[[RunContext], datetime | None] = lambda _: None
 
 
-def select_datasources(run: Run) -> Selector:
+def select_datasources(run: RunContext) -> Selector:
     """Select the configured datasources, or all that the organization may read."""
     ids = run.settings.datasource_ids
     return Selector() if ids is None else Selector("datasourceIds", ids)
 
 
-def _datasources_access_start(run: Run) -> datetime | None:
-    configured, known = run.settings.datasource_ids, run.access_starts
-    if not known or not (configured or run.knows_datasources):
-        return None
-    starts = [
-        known.get(id_) for id_ in configured or [item["datasourceId"] for item in run.datasources]
-    ]
-    found = [start for start in starts if start]
-    return min(found, default=None) if len(found) == len(starts) else None
+def _datasources_access_start(run: RunContext) -> datetime | None:
+    if run.settings.datasource_ids:
+        return run.access_starts.earliest(run.settings.datasource_ids)
+    listing = run.datasources()
+    ids = [item["datasourceId"] for item in listing.objects]
+    return None if listing.error else run.access_starts.earliest(ids)
 
 
-def _select_nodes(run: Run) -> Selector:
+def _select_nodes(run: RunContext) -> Selector:
     ids = run.settings.node_ids
-    return Selector("nodeIds", ids or tuple(sorted(_nodes_with_data(run.nodes))))
+    return Selector("nodeIds", ids or _nodes_with_data(run.nodes().complete()))
 
 
-def _select_reference_sites(run: Run) -> Selector:
-    return Selector("refSiteIds", run.settings.reference_site_ids or run.reference_sites)
+def _select_reference_sites(run: RunContext) -> Selector:
+    return Selector("refSiteIds", run.settings.reference_site_ids or run.reference_sites())
 
 
-def _nodes_with_data(nodes: list[JsonObject]) -> set[str]:
+def _nodes_with_data(nodes: list[JsonObject]) -> tuple[str, ...]:
     stages = {node["nodeId"]: node.get("lifeStage") for node in nodes}
-    return {
+    return tuple(
         id_
-        for id_, stage in stages.items()
+        for id_, stage in sorted(stages.items(), key=itemgetter(0))
         if not isinstance(stage, dict) or stage.get("stage") not in STAGES_WITHOUT_DATA
-    }
+    )
 
 
 REPORT_KINDS = (

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from tap_clarity.api.report_requests import Lane
     from tap_clarity.streams.base import Record
-    from tap_clarity.streams.context import Run
+    from tap_clarity.streams.context import RunContext
     from tap_clarity.streams.reports import ReportStream
 
 
 class ReportPlan:
     """The windows that are due in a run, and the jobs that request and read them."""
 
-    def __init__(self, run: Run, streams: Sequence[ReportStream], now: datetime) -> None:
+    def __init__(self, run: RunContext, streams: Sequence[ReportStream], now: datetime) -> None:
         """Plan the jobs of the selected report streams, in the order in which they run."""
         self.jobs = new_jobs(run)
         for stream in streams:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tap_clarity.api.report_jobs import ReportJobs
 from tap_clarity.api.report_requests import Lane
-from tap_clarity.api.reports import ReportEndpoints
 from tap_clarity.streams.measurements import measurement_query
 
 if TYPE_CHECKING:
@@ -14,16 +13,16 @@ if TYPE_CHECKING:
 
     from tap_clarity.core.timestamps import Window
     from tap_clarity.streams.base import Record
-    from tap_clarity.streams.context import Run
+    from tap_clarity.streams.context import RunContext
     from tap_clarity.streams.measurements import MeasurementStream
     from tap_clarity.streams.report_kinds import Selector
 
 
-def new_jobs(run: Run) -> ReportJobs[Record]:
+def new_jobs(run: RunContext) -> ReportJobs[Record]:
     """Prepare to run report jobs."""
     settings = run.settings
     return ReportJobs(
-        ReportEndpoints(run.connection, settings.org),
+        run.client,
         run.clock,
         run.wait_budget,
         lambda: run.quota.left,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.api.report_requests import Lane
     from tap_clarity.streams.base import Record
-    from tap_clarity.streams.context import Run
+    from tap_clarity.streams.context import RunContext
     from tap_clarity.streams.report_kinds import ReportKind
 
 DAYS_OF_HISTORY = 30
@@ -36,7 +36,7 @@ class ReportStream(MeasurementStream):
 
     advances_by = "windows in state"
 
-    def __init__(self, tap: Tap, run: Run, kind: ReportKind) -> None:
+    def __init__(self, tap: Tap, run: RunContext, kind: ReportKind) -> None:
         self.name = kind.stream
         self.source = f"report {kind.report}"
         self.report = kind.report
@@ -92,7 +92,7 @@ class ReportStream(MeasurementStream):
         bookmark = self.journal.bookmark
         if bookmark.start is None and self.run.settings.start_date is None:
             bookmark = replace(bookmark, start=default_start(now))
-        if self.run.access_starts:
+        if not self.run.access_starts.is_empty:
             bookmark = replace(bookmark, access_start=self.kind.access_start(self.run))
         self.journal.prepare(bookmark)
         scope = self.plan(now).scope

@@ -10,8 +10,8 @@ from unittest.mock import patch
 from singer_sdk.singerlib.encoding.base import SingerMessageType
 
 from tap_clarity.api import files
+from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.errors import FileError
-from tap_clarity.api.reports import ReportEndpoints
 from tap_clarity.output.line_writer import LineWriter
 from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark
 from tap_clarity.planning.report_ledger import ReportLedger
@@ -43,14 +43,14 @@ def _state_before_rows() -> Iterator[Patch]:
 
 def _half_a_file_accepted() -> Iterator[Patch]:
     """Files are not verified, and what can be read of one counts as all of it."""
-    usual = ReportEndpoints.read_files
+    usual = ClarityClient.read_report
 
     def read(*args: Any) -> Iterator[Any]:  # noqa: ANN401
         with suppress(FileError, EOFError):
             yield from usual(*args)
 
-    yield files, "prove_whole", lambda _: None
-    yield ReportEndpoints, "read_files", read
+    yield files, "verify_body", lambda _: None
+    yield ClarityClient, "read_report", read
 
 
 def _a_window_skipped() -> Iterator[Patch]:

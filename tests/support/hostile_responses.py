@@ -46,12 +46,14 @@ class Target:
 LIST = Target("list of a resource", ("datasources",))
 DETAILS = Target("details of one object", ("datasources", "datasource_details"))
 RECENT = Target(
-    "recent measurements", ("recent_measurements",), {"tap_clarity.api.recent.LONGEST": 20 * MIB}
+    "recent measurements",
+    ("recent_measurements",),
+    {"tap_clarity.api.recent.MAX_RECENT_BYTES": 20 * MIB},
 )
 FILE = Target(
     "report file",
     ("datasource_measurements",),
-    {"tap_clarity.api.transport.LONGEST_FILE": 20 * MIB},
+    {"tap_clarity.api.transport.MAX_FILE_BYTES": 20 * MIB},
 )
 REQUEST = Target("report request", ("datasource_measurements",))
 LINK = Target("report link", ("datasource_measurements",))
@@ -225,7 +227,7 @@ ATTACKS = (
         flood(times(b"a" * MIB, 100)),
         LONG_ROW,
         (FILE,),
-        {"tap_clarity.api.transport.LONGEST_FILE": 110 * MIB},
+        {"tap_clarity.api.transport.MAX_FILE_BYTES": 110 * MIB},
     ),
     Attack("a line of 10 MB", flood(times(b"a" * MIB, 10)), LONG_ROW, (RECENT,)),
     Attack(

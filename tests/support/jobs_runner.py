@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.errors import ClarityError
 from tap_clarity.api.report_jobs import ReportJobs
 from tap_clarity.api.report_requests import Lane
 from tap_clarity.api.report_waits import WaitBudget
-from tap_clarity.api.reports import ReportEndpoints
-from tap_clarity.api.transport import Connection
+from tap_clarity.api.transport import Transport
 from tap_clarity.core.frequencies import FREQUENCIES
 from tap_clarity.core.timestamps import EPOCH, Window
 from tap_clarity.planning.report_ledger import ReportLedger
@@ -155,8 +155,8 @@ class JobsRunner:
     def clock(self) -> SandboxClock:
         return SandboxClock(self.sandbox)
 
-    def connection(self) -> Connection:
-        return Connection(
+    def transport(self) -> Transport:
+        return Transport(
             api_url=self.sandbox.url,
             api_key=self.sandbox.api_key,
             user_agent="test",
@@ -164,9 +164,9 @@ class JobsRunner:
             clock=self.clock,
         )
 
-    def jobs(self, endpoints: ReportEndpoints | None = None) -> ReportJobs[str]:
+    def jobs(self, client: ClarityClient | None = None) -> ReportJobs[str]:
         return ReportJobs(
-            endpoints or ReportEndpoints(self.connection(), self.sandbox.org),
+            client or ClarityClient(self.transport(), self.sandbox.org),
             self.clock,
             self.budget,
             self._left,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_clarity.api import response_body as bodies
 from tap_clarity.api import session as wire
-from tap_clarity.api import transport as connection
+from tap_clarity.api import transport
 from tap_clarity.api.errors import ClarityError, TransientError
 from tap_clarity.planning.bookmarks import ReportBookmark
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tap_clarity.api.transport import Call, Connection, Reply
+    from tap_clarity.api.transport import Request, Response, Transport
 
 
 def let_the_library_log() -> None:
@@ -29,7 +29,7 @@ def let_the_library_log() -> None:
         logging.getLogger("urllib3.connectionpool").disabled = False
         return session
 
-    vars(connection)["new_session"] = new_session
+    vars(transport)["new_session"] = new_session
 
 
 def print_headers() -> None:
@@ -39,13 +39,13 @@ def print_headers() -> None:
 
 def log_bodies() -> None:
     """Log what is sent."""
-    call_as_before = connection.Connection._call  # noqa: SLF001
+    usual = transport.Transport._send  # noqa: SLF001
 
-    def call(self: Connection, call: Call) -> Reply:
-        connection.logger.debug("%s %s", call, call.body)
-        return call_as_before(self, call)
+    def send(self: Transport, request: Request) -> Response:
+        transport.logger.debug("%s %s", request, request.body)
+        return usual(self, request)
 
-    connection.Connection._call = call  # type: ignore[method-assign]  # noqa: SLF001
+    transport.Transport._send = send  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def pass_on_errors() -> None:
@@ -55,7 +55,7 @@ def pass_on_errors() -> None:
         request = getattr(error, "request", None)
         return TransientError(f"{error} ({request and request.url})")
 
-    for module in (connection, bodies):
+    for module in (transport, bodies):
         vars(module)["network_error"] = network_error
 
 
@@ -82,7 +82,7 @@ def tell_in_state() -> None:
 def fail() -> None:
     """Stumble over a bug, with the secrets at hand."""
 
-    def ask(*_: Any) -> None:  # noqa: ANN401
+    def receive(*_: Any) -> None:  # noqa: ANN401
         raise RuntimeError("a bug")
 
-    connection.Connection._accept = ask  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    transport.Transport._receive = receive  # type: ignore[method-assign,assignment]  # noqa: SLF001

@@ -1,7 +1,8 @@
 """Runs the launcher on a small disk, and writes its peak memory to the file TEST_PEAK.
 
-TEST_LIMITS overrides limits of the tap: `{"tap_clarity.api.response_body.SMALL": 5}`. TEST_PLANT
-names a function that breaks the tap beforehand: `tests.support.leak_mutations.print_headers`.
+TEST_LIMITS overrides limits of the tap: `{"tap_clarity.api.transport.MAX_FILE_BYTES": 5}`.
+TEST_PLANT names a function that breaks the tap beforehand:
+`tests.support.leak_mutations.print_headers`.
 """
 
 from __future__ import annotations

@@ -231,12 +231,23 @@ class Story:
 
     @property
     def asked(self) -> list[str]:
-        """The paths of the last run's requests, but for polls and files."""
-        return [
+        """The paths of the last run's requests, but for polls, files and the list of datasources.
+
+        The list is the first request of a run, or none if the settings name datasources.
+        """
+        paths = [
             call["path"]
             for call in self.sandbox.requests
             if call["method"] == "POST" or call["path"] == DATASOURCES
         ]
+        has_list = paths[:1] == [DATASOURCES]
+        assert paths.count(DATASOURCES) == has_list
+        return paths[has_list:]
+
+    @property
+    def has_read_list(self) -> bool:
+        """Whether the last run has read the list of datasources."""
+        return any(call["path"] == DATASOURCES for call in self.sandbox.requests)
 
     @property
     def bodies(self) -> list[Record]:

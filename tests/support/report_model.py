@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.errors import (
     AmbiguousError,
     ClarityError,
@@ -20,9 +21,9 @@ from tap_clarity.api.errors import (
     UnavailableError,
 )
 from tap_clarity.api.report_jobs import ReportJobs
+from tap_clarity.api.report_records import ReportRecord
 from tap_clarity.api.report_requests import Lane
 from tap_clarity.api.report_waits import WaitBudget
-from tap_clarity.api.reports import ReportEndpoints, ReportRecord
 from tap_clarity.core.frequencies import FREQUENCIES
 from tap_clarity.core.timestamps import EPOCH, Window, floor
 from tap_clarity.planning.bookmarks import ReportBookmark
@@ -84,8 +85,8 @@ class ModelClock:
         self.at += timedelta(seconds=seconds)
 
 
-class Service(ReportEndpoints):
-    """The report endpoints of a service that treats each report as its outcome demands."""
+class Service(ClarityClient):
+    """A client of a service that treats each report as its outcome demands."""
 
     def __init__(self, clock: ModelClock, outcomes: Iterator[Outcome]) -> None:
         self.clock = clock
@@ -97,7 +98,7 @@ class Service(ReportEndpoints):
         self._outcomes: dict[str, Outcome] = {}
         self._read: set[str] = set()
 
-    def request(self, query: Mapping[str, Any], window: Window) -> str:
+    def request_report(self, query: Mapping[str, Any], window: Window) -> str:
         outcome, today = next(self.outcomes), self.clock.now().date()
         if outcome is Outcome.KILLED_BEFORE_REQUEST:
             raise Killed
@@ -115,7 +116,7 @@ class Service(ReportEndpoints):
         self._outcomes[id_] = outcome
         return id_
 
-    def poll(self, report: Report) -> ReportRecord:
+    def poll_report(self, report: Report) -> ReportRecord:
         outcome = self._outcomes[report.id]
         if self.clock.now() - report.requested_at < BUILD_TIME or outcome is Outcome.UNFINISHED:
             return ReportRecord(ReportStatus.IN_PROGRESS, "")
@@ -125,7 +126,7 @@ class Service(ReportEndpoints):
             return ReportRecord(_ENDS[outcome], outcome.name)
         return ReportRecord(ReportStatus.SUCCEEDED, "", ("url",), echo_of(outcome, report.window))
 
-    def read_files(
+    def read_report(
         self,
         report: Report,
         urls: Sequence[str],  # noqa: ARG002

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.api.response_body import unzipped
+from tap_clarity.api.response_body import open_decompressed
 from tap_clarity.sandbox import Sandbox
 from tests.support.fault_table import CONTINUATION, FILE, cases
 from tests.support.limited_runner import run_guarded
@@ -160,7 +160,7 @@ def _struck(sandbox: Sandbox, strike: Strike, state: Json, env: dict[str, str]) 
         sandbox,
         streams=call.streams,
         state=json.dumps(state if call is CONTINUATION else {}),
-        limits={"tap_clarity.api.response_body.IN_MEMORY": 1},
+        limits={"tap_clarity.api.response_body.MAX_IN_MEMORY": 1},
         env={"TAP_CLARITY_LOGLEVEL": "DEBUG", **env},
         **SETTINGS,
     )
@@ -169,7 +169,7 @@ def _struck(sandbox: Sandbox, strike: Strike, state: Json, env: dict[str, str]) 
 
 
 def _text_of(file: Path) -> str:
-    with file.open("rb") as body, unzipped(body) as content:
+    with file.open("rb") as body, open_decompressed(body) as content:
         return content.read().decode("latin-1")
 
 

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from tap_clarity.api.errors import ClarityError
-from tap_clarity.api.transport import Connection
+from tap_clarity.api.transport import Transport
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.testing.faults import KINDS
 from tap_clarity.tap import TapClarity
@@ -121,13 +121,13 @@ class Story:
 def impatiently() -> Iterator[None]:
     """Shorten what takes time in earnest: how long a stall lasts, and how often it is tried."""
 
-    def connection(**settings: Any) -> Connection:  # noqa: ANN401
-        return Connection(**settings | {"read_timeout": SHORT})
+    def transport(**settings: Any) -> Transport:  # noqa: ANN401
+        return Transport(**settings | {"read_timeout": SHORT})
 
     with (
-        patch("tap_clarity.streams.context.Connection", connection),
-        patch("tap_clarity.api.session.SLOWEST", 1e6),
-        patch("tap_clarity.api.transport.PATIENCE", timedelta(seconds=5)),
+        patch("tap_clarity.streams.context.Transport", transport),
+        patch("tap_clarity.api.session.MIN_BYTES_PER_SECOND", 1e6),
+        patch("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(seconds=5)),
     ):
         yield
 

@@ -15,13 +15,12 @@ from hypothesis import assume, example
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
-from tap_clarity.api.error_mapping import API, FILES, message_of, status_error
+from tap_clarity.api.client import ClarityClient
+from tap_clarity.api.error_mapping import API, FILES, error_message, status_error
 from tap_clarity.api.errors import ClarityError, FileError
-from tap_clarity.api.metadata import Listing, get_details, get_status, list_alarms, list_resource
-from tap_clarity.api.recent import query_recent
-from tap_clarity.api.reports import ReportEndpoints
-from tap_clarity.api.response_body import read_json, unzipped
-from tap_clarity.api.transport import Call, Connection, Reply
+from tap_clarity.api.listing import Listing
+from tap_clarity.api.response_body import open_decompressed, read_json
+from tap_clarity.api.transport import Request, Response, Transport
 from tap_clarity.core.timestamps import Window
 from tap_clarity.measurements.format_detection import read_measurements
 from tap_clarity.planning.reports import Report, ReportStatus
@@ -46,26 +45,26 @@ REPORT = Report("JB00000001", WINDOW, WINDOW.end)
 LINK = "https://files.invalid/a.csv.gz?X-Amz-Signature=canary"
 
 
-def connect(url: str = "https://clarity.invalid") -> Connection:
+def connect(url: str = "https://clarity.invalid") -> Transport:
     clock = FakeClock(datetime.fromisoformat(NOW))
-    return Connection(api_url=url, api_key=KEY, user_agent="test", read_timeout=1, clock=clock)
+    return Transport(api_url=url, api_key=KEY, user_agent="test", read_timeout=1, clock=clock)
 
 
-def answering(body: bytes, headers: Mapping[str, str] | None = None) -> Connection:
-    """Make a connection that is answered without a network."""
+def answering(body: bytes, headers: Mapping[str, str] | None = None) -> ClarityClient:
+    """Make a client that is answered without a network."""
 
-    def answer(_: object) -> Reply:
-        return Reply(headers or {}, io.BytesIO(body))
+    def answer(_: object) -> Response:
+        return Response(headers or {}, io.BytesIO(body))
 
-    connection = connect()
-    vars(connection).update(_call=answer, _download=answer)
-    return connection
+    transport = connect()
+    vars(transport).update(_send=answer, _get_file=answer)
+    return ClarityClient(transport, ORG)
 
 
 def answer_of(ask: Callable[[], Json]) -> Json:
     """Give what is made of an answer, or None if it is refused as it should be."""
     try:
-        with patch("tap_clarity.api.transport.PATIENCE", timedelta(0)):
+        with patch("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0)):
             return ask()
     except ClarityError as error:
         said = str(error)
@@ -115,8 +114,8 @@ def test_a_list_is_given_as_it_was_sent_or_refused(items: list[dict[str, Json]],
         items = items[:1]
         assume(items and "nodes" not in items[0])
     reply = {"bare": items, "wrapped": {"nodes": items, "org": ORG}, "alone": [*items, None][0]}
-    connection = answering(written(reply[how], plain=True))
-    found = answer_of(lambda: list_resource(connection, "/x", "nodes", ["nodeId"], ORG))
+    client = answering(written(reply[how], plain=True))
+    found = answer_of(client.list_nodes)
     usable = [item for item in items if is_name(item["nodeId"])]
     is_read = is_sound(items) and (usable or not items)
     assert found == (Listing(usable, len(items) - len(usable)) if is_read else None)
@@ -128,23 +127,22 @@ def is_name(id_: str) -> bool:
 
 @fuzz(bodies)
 def test_metadata_of_any_form_is_objects_or_refused(body: bytes) -> None:
-    connection = answering(body)
+    client = answering(body)
     for ask in (
-        lambda: list_resource(connection, "/x", "nodes", ["nodeId"], ORG),
-        lambda: list_alarms(connection, "A0000001", ORG),
+        client.list_nodes,
+        lambda: client.list_node_alarms("A0000001"),
     ):
         listing = answer_of(ask)
         assert listing is None or all(isinstance(each, dict) for each in listing.objects)
-    for get in (get_details, get_status):
-        found = answer_of(functools.partial(get, connection, "X0000001", ORG))
+    for get in (client.get_datasource, client.get_node_status):
+        found = answer_of(functools.partial(get, "X0000001"))
         assert found is None or isinstance(found, dict)
 
 
 @fuzz(st.fixed_dictionaries({"reportId": ids | texts | documents}) | documents)
 def test_a_report_has_the_id_that_was_sent_or_none(document: Json) -> None:
-    connection = answering(written(document, plain=True))
-    endpoints = ReportEndpoints(connection, ORG)
-    found = answer_of(lambda: endpoints.request({"org": ORG}, WINDOW))
+    client = answering(written(document, plain=True))
+    found = answer_of(lambda: client.request_report({"org": ORG}, WINDOW))
     id_ = document.get("reportId") if isinstance(document, dict) else None
     if isinstance(id_, int) and not isinstance(id_, bool):
         id_ = str(id_)  # no document says that an id is text
@@ -165,8 +163,8 @@ records = {
 @example({"reportStatus": "failed", "message": f"no such key: {KEY}"})
 @fuzz(st.fixed_dictionaries({}, optional=records) | documents)
 def test_a_poll_says_what_was_sent_or_is_refused(document: Json) -> None:
-    connection = answering(written(document, plain=True))
-    poll = answer_of(lambda: ReportEndpoints(connection, ORG).poll(REPORT))
+    client = answering(written(document, plain=True))
+    poll = answer_of(lambda: client.poll_report(REPORT))
     if poll is None:
         is_record = isinstance(document, dict) and isinstance(document.get("reportStatus"), str)
         assert not (is_record and is_sound(document))
@@ -200,10 +198,8 @@ header_texts = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0
 def test_recent_replies_carry_their_token_whatever_the_headers(
     body: bytes, headers: dict[str, str]
 ) -> None:
-    connection = answering(body, headers)
-    reply = answer_of(
-        lambda: query_recent(connection, {}, WINDOW.start, lambda content: content.read())
-    )
+    client = answering(body, headers)
+    reply = answer_of(lambda: client.query_recent({}, WINDOW.start, lambda content: content.read()))
     if not body.startswith(b"\x1f\x8b"):
         assert reply.token == (headers.get("x-clarity-continuation-token") or None)
         assert reply.answered_at is None or reply.answered_at.tzinfo is UTC
@@ -217,13 +213,13 @@ def test_a_damaged_file_is_whole_or_refused(
     expected = expect(window=DAY_OF_FILE)
     content = as_csv(measured)
     whole = list(read_measurements(io.BytesIO(content), expected))
-    connection = answering(data.draw(mutants(gzip.compress(content, mtime=0))))
+    client = answering(data.draw(mutants(gzip.compress(content, mtime=0))))
     try:
         found = list(
-            ReportEndpoints(connection, ORG).read_files(
+            client.read_report(
                 REPORT,
                 [LINK],
-                lambda body, _: iter(read_measurements(unzipped(body), expected)),
+                lambda body, _: iter(read_measurements(open_decompressed(body), expected)),
             )
         )
     except FileError:
@@ -234,7 +230,7 @@ def test_a_damaged_file_is_whole_or_refused(
 @fuzz(texts | st.binary(max_size=300).map(lambda noise: noise.decode("latin-1")))
 def test_whatever_is_said_of_an_error_is_one_line_without_secrets(said: str) -> None:
     body = f"{said}{KEY}{said}".encode(errors="surrogatepass")
-    message = message_of(body, [KEY])
+    message = error_message(body, [KEY])
     for statuses in (API, FILES):
         for status in (400, 401, 404, 418, 429, 500, 503, 599):
             error = status_error(statuses, status, {"Retry-After": said}, message, WINDOW.start)
@@ -261,8 +257,8 @@ class Nowhere(BaseAdapter):
 def test_a_link_of_any_form_leads_to_the_web_or_nowhere(link: str) -> None:
     nowhere = Nowhere()
     with patch("tap_clarity.api.session._Adapter", lambda: nowhere):
-        connection = connect()
-    assert answer_of(lambda: connection.fetch(link, lambda reply: reply)) is None
+        transport = connect()
+    assert answer_of(lambda: transport.download(link, lambda reply: reply)) is None
     assert all(url.startswith("https://") for url in nowhere.asked)
 
 
@@ -306,7 +302,7 @@ PIECES = (
 @fuzz(st.sampled_from(HEADS).flatmap(lambda head: mutants(head, PIECES)))
 def test_a_damaged_head_brings_the_truth_or_an_error(head: bytes) -> None:
     Server.response = head + BODY + b"\r\n0\r\n\r\n" * (b"chunked" in head)
-    connection = connect(Server.started().url)
-    call = Call("GET", "/v2/datasources")
-    found = answer_of(lambda: connection.ask(call, lambda reply: read_json(reply.body)))
+    transport = connect(Server.started().url)
+    call = Request("GET", "/v2/datasources")
+    found = answer_of(lambda: transport.request(call, lambda reply: read_json(reply.body)))
     assert found in (None, DOCUMENT)

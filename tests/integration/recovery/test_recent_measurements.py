@@ -48,14 +48,15 @@ def cache_start(story: Story) -> str:
 # Going on
 
 
-def test_in_the_steady_state_a_run_is_one_request() -> None:
+def test_in_the_steady_state_a_run_is_one_request_after_the_list_of_datasources() -> None:
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
         first = run_tap(sandbox, streams=[STREAM]).check()
-        assert [call["path"] for call in sandbox.requests] == [QUERY]
+        assert [call["path"] for call in sandbox.requests] == [DATASOURCES, QUERY]
         sandbox.clock.advance(HOUR)
         sandbox.requests.clear()
         run_tap(sandbox, streams=[STREAM], state=first.state).check()
-        (call,) = sandbox.requests
+        listing, call = sandbox.requests
+    assert (listing["method"], listing["path"]) == ("GET", DATASOURCES)
     token = first.state["bookmarks"][STREAM]["continuation_token"]
     assert call["path"] == CONTINUATION
     assert call["body"] == {"org": sandbox.org, "continuationToken": token}
@@ -120,7 +121,7 @@ def test_a_refused_token_falls_back_to_the_cache(status: int) -> None:
         story.target.stand.update(continuation_token="worn out")  # noqa: S106 - a token's place
         run = story.run(HOUR).check()
         assert story.asked == [CONTINUATION, QUERY]
-        assert [call["status"] for call in sandbox.requests] == [status, 200]
+        assert [call["status"] for call in calls(sandbox, "POST")] == [status, 200]
         assert cache_start(story) == "2026-03-10T05:00:00.000Z"
         assert said(run) == [asks("Clarity has refused the continuation token", "2026-03-10 05:00")]
         story.run(HOUR).check()
@@ -194,30 +195,69 @@ def test_a_change_that_does_not_concern_the_query_keeps_the_token(story: Story) 
 # New datasources
 
 
-def test_a_new_datasource_has_the_cache_asked_again() -> None:
-    # It is first subscribed at 11:00, nine hours into the day of the anchor.
-    with Sandbox(
-        seed=1, datasources=3, now=NOW, frozen=True, anchor="2026-03-10T02:00Z"
-    ) as sandbox:
-        story = Story(sandbox, settings={"lists_datasources": True})
+NEW_AT: dict[str, Any] = {
+    "seed": 1,
+    "datasources": 3,
+    "now": NOW,
+    "frozen": True,
+    "anchor": "2026-03-10T02:00Z",
+}
+"""A datasource is first subscribed at 11:00, nine hours into the day of the anchor."""
+
+
+@pytest.mark.parametrize("is_listed", [False, True], ids=["recent only", "with datasources"])
+def test_a_new_datasource_has_the_cache_asked_again(*, is_listed: bool) -> None:
+    with Sandbox(**NEW_AT) as sandbox:
+        story = Story(sandbox, settings={"lists_datasources": is_listed})
         story.run().check()
-        assert story.asked == [DATASOURCES, QUERY]
+        assert story.asked == [QUERY]
         story.run(HOUR).check()
-        assert story.asked == [DATASOURCES, CONTINUATION]
+        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
         story.run(timedelta(0), lists_datasources=False).check()
         run = story.run(6 * HOUR).check()
-        assert story.asked == [DATASOURCES, QUERY]
+        assert (story.has_read_list, story.asked) == (True, [QUERY])
         assert cache_start(story) == "2026-03-08T16:35:00.000Z"
         assert "the list of datasources has changed" in said(run)[0]
         assert len({key[1] for key in story.target.table}) == 3
         story.check()
         story.run(HOUR).check()
-        assert story.asked == [DATASOURCES, CONTINUATION]
-        # Without the list, a run does not ask for it, and the token follows the subscriptions.
-        story.run(HOUR, lists_datasources=False).check()
-        assert story.asked == [CONTINUATION]
+        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
+        # The other streams that are selected make no difference.
+        story.run(HOUR, lists_datasources=not is_listed).check()
+        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
         story.run(HOUR).check()
-        assert story.asked == [DATASOURCES, CONTINUATION]
+        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 503])
+def test_a_list_of_datasources_that_cannot_be_read_is_no_failure(status: int) -> None:
+    with Sandbox(**NEW_AT) as sandbox:
+        story = Story(sandbox)
+        story.run().check()
+        known = story.target.stand["datasources"]
+        sandbox.faults.order("status", path=DATASOURCES, status=status, times=None)
+        run = story.run(7 * HOUR).check()
+        assert "the list of datasources cannot be read: GET /v2/datasources: " in run.errors
+        assert next(calls(sandbox, "POST"))["path"] == CONTINUATION
+        assert story.target.stand["datasources"] == known
+        sandbox.faults.clear()
+        run = story.run(MINUTE).check()
+        assert "the list of datasources has changed" in said(run)[0]
+        assert story.target.stand["datasources"] != known
+        story.check()
+
+
+def test_a_list_of_which_a_page_is_missing_is_no_list() -> None:
+    """Its other datasources would seem to be gone, and be new in the next run."""
+    with Sandbox(**NEW_AT) as sandbox:
+        story = Story(sandbox)
+        story.run().check()
+        known = story.target.stand["datasources"]
+        part = {"datasources": [{"datasourceId": "DSALT0001"}], "hasMore": True}
+        sandbox.faults.order("status", path=DATASOURCES, status=200, body=json.dumps(part))
+        story.run(HOUR).check()
+        assert story.asked == [CONTINUATION]
+        assert story.target.stand["datasources"] == known
 
 
 def test_named_datasources_are_not_looked_up(story: Story) -> None:
@@ -227,6 +267,8 @@ def test_named_datasources_are_not_looked_up(story: Story) -> None:
     story.run(HOUR, **settings).check()
     assert CONTINUATION in story.asked
     assert QUERY not in story.asked
+    story.run(HOUR, **settings | {"lists_datasources": False}).check()
+    assert (story.has_read_list, story.asked) == (False, [CONTINUATION])
 
 
 # Formats
@@ -336,7 +378,8 @@ def test_a_clock_some_minutes_off_costs_no_request_more() -> None:
         first = run_tap(sandbox, streams=[STREAM], env=env).check()
         sandbox.clock.advance(HOUR)
         run_tap(sandbox, streams=[STREAM], env=env, state=first.state).check()
-        assert [call["path"] for call in sandbox.requests] == [QUERY, CONTINUATION]
+        paths = [call["path"] for call in sandbox.requests]
+        assert paths == [DATASOURCES, QUERY, DATASOURCES, CONTINUATION]
 
 
 def test_without_a_date_the_local_clock_has_to_do(story: Story) -> None:
@@ -406,7 +449,7 @@ def test_junk_in_one_stream_is_no_matter_to_the_others() -> None:
         sandbox.requests.clear()
         sandbox.clock.advance(HOUR)
         second = run_tap(sandbox, streams=streams, state=first.state, **settings).check()
-    assert [call["path"] for call in sandbox.requests] == [QUERY]
+    assert [call["path"] for call in sandbox.requests] == [DATASOURCES, QUERY]
     assert second.errors.count("is unusable") == 1
     assert (
         second.state["bookmarks"]["datasource_measurements"]

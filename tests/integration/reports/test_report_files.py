@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api import response_body as bodies
-from tap_clarity.api import transport as connection
+from tap_clarity.api import response_body, transport
 from tap_clarity.sandbox import Sandbox
 from tests.support.report_faults import FAULTS, PAGE, Fault, page
 from tests.support.report_harness import (
@@ -38,7 +37,7 @@ WINDOW = "2026-03-09 00:00 to 2026-03-10 09:00"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where temporary files go, even small ones; none is left behind."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(bodies, "IN_MEMORY", 1)
+    monkeypatch.setattr(response_body, "MAX_IN_MEMORY", 1)
     yield tmp_path
     assert list(tmp_path.iterdir()) == []
 
@@ -77,7 +76,7 @@ def test_a_fault_that_stays_ends_the_run_and_harms_nothing(
     fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault.order["kind"].startswith("stall"):  # which takes real time
-        monkeypatch.setattr(connection, "PATIENCE", timedelta(0))
+        monkeypatch.setattr(transport, "MAX_RETRY_TIME", timedelta(0))
     with clarity(**fault.sandbox) as sandbox:
         sandbox.faults.order(path="/files/*", times=None, **fault.order)
         bad = load(sandbox, **fault.settings)

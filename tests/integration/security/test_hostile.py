@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api import recent, reports
-from tap_clarity.api import response_body as bodies
-from tap_clarity.api import session as wire
-from tap_clarity.api import transport as connection
+from tap_clarity.api import files, recent, response_body, session, transport
 from tap_clarity.measurements import csv_wide, model, row_check
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
@@ -164,12 +161,12 @@ def test_a_host_of_the_links_own_choosing_learns_nothing(sandbox: Sandbox) -> No
 
 
 LIMITS = [
-    f"{wire.LONGEST_HEAD:,} bytes",
-    f"{bodies.LONGEST_JSON:,} bytes, {bodies.MOST_MARKS:,} values",
-    f"{recent.LONGEST:,} bytes",
-    f"{connection.LONGEST_FILE:,} bytes",
-    f"{bodies.HIGHEST_RATIO} times its size",
-    f"{reports.MAX_FILES}",
+    f"{session.MAX_HEADER_BYTES:,} bytes",
+    f"{response_body.MAX_JSON_BYTES:,} bytes, {response_body.MAX_JSON_VALUES:,} values",
+    f"{recent.MAX_RECENT_BYTES:,} bytes",
+    f"{transport.MAX_FILE_BYTES:,} bytes",
+    f"{response_body.MAX_COMPRESSION_RATIO} times its size",
+    f"{files.MAX_FILES}",
     f"{csv_wide.MAX_COLUMNS:,}",
     f"{csv_wide.MAX_ROW_LENGTH:,} characters",
     f"{model.MAX_WORD_LENGTH} characters",

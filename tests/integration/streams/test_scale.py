@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib3.util.connection import create_connection
 
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.streams.prefetch import WORKERS
+from tap_clarity.streams.prefetch import MAX_WORKERS
 from tests.support.constants import NOW
 from tests.support.report_harness import run_inside
 
@@ -42,7 +42,7 @@ def test_a_thousand_datasources_with_their_details_cost_little(
         )
         assert run.status == 0, run.errors
         all_are_read_once(sandbox, run)
-    assert 1 < opened.count(sandbox.url) <= WORKERS + 1
+    assert 1 < opened.count(sandbox.url) <= MAX_WORKERS + 1
     the_state_is_small(run)
     the_messages_are_few(run)
     the_log_is_short(run)

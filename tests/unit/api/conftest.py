@@ -1,4 +1,4 @@
-"""A sandbox, a clock that never makes anybody wait, and connections between them."""
+"""A sandbox, a clock that never makes anybody wait, and a transport and client between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import pytest
 
-from tap_clarity.api.transport import Connection
+from tap_clarity.api.client import ClarityClient
+from tap_clarity.api.transport import Transport
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
 from tests.support.fake_clock import FakeClock
@@ -26,8 +27,8 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def connect(clock: FakeClock) -> Connect:
-    def to(url: str, read_timeout: float = 5.0, key: str = "sandbox-key") -> Connection:
-        return Connection(
+    def to(url: str, read_timeout: float = 5.0, key: str = "sandbox-key") -> Transport:
+        return Transport(
             api_url=url, api_key=key, user_agent="test/1", read_timeout=read_timeout, clock=clock
         )
 
@@ -49,8 +50,13 @@ def sandbox(shared: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def connection(sandbox: Sandbox, connect: Connect) -> Connection:
+def transport(sandbox: Sandbox, connect: Connect) -> Transport:
     return connect(sandbox.url)
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, transport: Transport) -> ClarityClient:
+    return ClarityClient(transport, sandbox.org)
 
 
 @pytest.fixture

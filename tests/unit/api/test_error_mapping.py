@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tap_clarity.api.error_mapping import (
     API,
     FILES,
-    LONGEST_RETRY_AFTER,
+    MAX_RETRY_AFTER,
     NETWORK,
     Statuses,
-    message_of,
+    error_message,
     network_error,
     parse_retry_after,
     status_error,
@@ -88,23 +88,23 @@ def test_each_status_is_one_kind_of_error(
     ],
 )
 def test_what_is_said_of_an_error_becomes_one_short_line(body: bytes, said: str) -> None:
-    assert message_of(body) == said
+    assert error_message(body) == said
 
 
 @pytest.mark.parametrize("secrets", [["canary"], ["", "canary"], ["other", "canary"]])
 @pytest.mark.parametrize("body", [b'{"message": "canary, canary!"}', b"canary, canary!"])
 def test_secrets_are_not_repeated(body: bytes, secrets: Iterable[str]) -> None:
-    assert message_of(body, secrets) == "***, ***!"
+    assert error_message(body, secrets) == "***, ***!"
 
 
 def test_a_secret_is_hidden_before_the_line_is_cut() -> None:
-    assert "canary" not in message_of(b"x" * 190 + b"canary-long-token", ["canary-long-token"])
+    assert "canary" not in error_message(b"x" * 190 + b"canary-long-token", ["canary-long-token"])
 
 
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 @settings(max_examples=200, print_blob=True)
 def test_whatever_is_said_is_one_printable_line(body: bytes) -> None:
-    said = message_of(body)
+    said = error_message(body)
     assert said.isprintable()
     assert len(said) <= 200
 
@@ -113,7 +113,7 @@ def test_whatever_is_said_is_one_printable_line(body: bytes) -> None:
 @settings(max_examples=300, print_blob=True)
 def test_no_retry_after_is_refused_or_out_of_bounds(value: str) -> None:
     wait = parse_retry_after(value, NOW)
-    assert wait is None or 0 <= wait <= LONGEST_RETRY_AFTER
+    assert wait is None or 0 <= wait <= MAX_RETRY_AFTER
 
 
 @given(st.integers(0, 365 * 86400))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_clarity.api.errors import RequestRefusedError, UnavailableError
-from tap_clarity.api.recent import RecentReply, continue_recent, query_recent
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from tap_clarity.api.transport import Connection
+    from tap_clarity.api.client import ClarityClient
+    from tap_clarity.api.recent import RecentResponse
     from tap_clarity.sandbox import Sandbox
     from tests.support.fake_clock import FakeClock
 
@@ -22,24 +22,24 @@ START = datetime.fromisoformat("2026-03-08T12:00Z")
 
 def lines(body: BinaryIO) -> list[bytes]:
     """Read a reply as the caller would, who finds out whether it is one."""
-    from tap_clarity.api.response_body import unzipped  # noqa: PLC0415
+    from tap_clarity.api.response_body import open_decompressed  # noqa: PLC0415
 
     with body:
-        found = unzipped(body).read().splitlines()
+        found = open_decompressed(body).read().splitlines()
     if not found or not found[0].startswith(b"datasourceId,"):
         raise ValueError("it has no header")
     return found
 
 
-def query(connection: Connection, sandbox: Sandbox) -> RecentReply[list[bytes]]:
+def query(client: ClarityClient, sandbox: Sandbox) -> RecentResponse[list[bytes]]:
     asked = {"org": sandbox.org, "allDatasources": True, "outputFrequency": "hour"}
-    return query_recent(connection, asked, START, lines)
+    return client.query_recent(asked, START, lines)
 
 
 def test_the_cache_is_asked_for_csv_from_a_start_and_for_a_token(
-    connection: Connection, sandbox: Sandbox
+    client: ClarityClient, sandbox: Sandbox
 ) -> None:
-    reply = query(connection, sandbox)
+    reply = query(client, sandbox)
     assert len(reply.measurements) > 10
     assert reply.token
     assert sandbox.requests[0]["body"] == {
@@ -53,10 +53,10 @@ def test_the_cache_is_asked_for_csv_from_a_start_and_for_a_token(
 
 
 def test_a_continuation_sends_the_token_and_nothing_of_the_query(
-    connection: Connection, sandbox: Sandbox
+    client: ClarityClient, sandbox: Sandbox
 ) -> None:
-    token = query(connection, sandbox).token or ""
-    reply = continue_recent(connection, sandbox.org, token, lines)
+    token = query(client, sandbox).token or ""
+    reply = client.continue_recent(token, lines)
     assert len(reply.measurements) == 1
     assert reply.token
     assert sandbox.requests[1]["body"] == {"org": sandbox.org, "continuationToken": token}
@@ -72,19 +72,19 @@ def test_a_continuation_sends_the_token_and_nothing_of_the_query(
     ],
 )
 def test_a_reply_that_is_unusable_is_tried_again_and_then_said(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, fault: str, says: str
+    client: ClarityClient, sandbox: Sandbox, clock: FakeClock, fault: str, says: str
 ) -> None:
     sandbox.faults.order(fault, times=3)
-    assert query(connection, sandbox).token
+    assert query(client, sandbox).token
     assert len(clock.pauses) == 3
     sandbox.faults.order(fault, times=None)
     path = "POST /v2/recent-datasource-measurements-query"
     with pytest.raises(UnavailableError, match=rf"^{path}: {says}.*; given up for now"):
-        query(connection, sandbox)
+        query(client, sandbox)
 
 
-def test_a_token_that_is_refused_is_not_repeated(connection: Connection, sandbox: Sandbox) -> None:
+def test_a_token_that_is_refused_is_not_repeated(client: ClarityClient, sandbox: Sandbox) -> None:
     body = '{"message": ["canary-token is not valid"]}'
     sandbox.faults.order("status", status=400, body=body)
     with pytest.raises(RequestRefusedError, match=r"\*\*\* is not valid"):
-        continue_recent(connection, sandbox.org, "canary-token", lines)
+        client.continue_recent("canary-token", lines)

@@ -13,7 +13,7 @@ import pytest
 
 from tap_clarity.api.errors import AmbiguousError, ClarityError, UnavailableError
 from tap_clarity.api.response_body import read_json
-from tap_clarity.api.transport import Call
+from tap_clarity.api.transport import Request
 from tests.support.file_server import Host, hang_up, host, reply
 from tests.support.paths import DATA
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-    from tap_clarity.api.transport import Connection
+    from tap_clarity.api.transport import Transport
     from tests.support.api_types import Connect
     from tests.support.fake_clock import FakeClock
 
 CERTIFICATE = DATA / "localhost.pem"
 """Of localhost, by itself, until 2124; with its key, which opens nothing else."""
 KEY = "x-api-key"
-GET = Call("GET", "/x")
-POST = Call("POST", "/x", body={"a": 1}, repeatable=False)
+GET = Request("GET", "/x")
+POST = Request("POST", "/x", body={"a": 1}, is_idempotent=False)
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def ask(connection: Connection, call: Call = GET) -> Any:  # noqa: ANN401
-    return connection.ask(call, lambda answer: read_json(answer.body))
+def ask(transport: Transport, call: Request = GET) -> Any:  # noqa: ANN401
+    return transport.request(call, lambda answer: read_json(answer.body))
 
 
 def redirect(to: str, status: int = 302) -> Callable[[BaseHTTPRequestHandler], None]:
@@ -63,7 +63,7 @@ def encrypted() -> Iterator[Host]:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", [GET, POST], ids=str)
 def test_the_key_stays_behind_when_a_redirect_leads_to_another_host(
-    connect: Connect, call: Call, status: int
+    connect: Connect, call: Request, status: int
 ) -> None:
     with host(reply) as there, host(redirect(f"{there.url}/y", status)) as here:
         assert ask(connect(here.url), call) == {}
@@ -102,7 +102,7 @@ def test_a_redirect_on_the_same_host_takes_the_key_along(connect: Connect) -> No
 
 @pytest.mark.parametrize("call", [GET, POST], ids=str)
 def test_a_redirect_out_of_encryption_is_not_followed(
-    connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, call: Call
+    connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, call: Request
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -132,9 +132,9 @@ def test_the_body_of_a_redirect_is_not_read(connect: Connect) -> None:
 
 def test_no_cookie_is_kept(connect: Connect) -> None:
     with host(lambda handler: reply(handler, Set_Cookie="a=b")) as here:
-        connection = connect(here.url)
-        ask(connection)
-        ask(connection)
+        transport = connect(here.url)
+        ask(transport)
+        ask(transport)
     assert [asked.headers.get("cookie") for asked in here.asked] == [None, None]
 
 
@@ -149,7 +149,7 @@ def test_a_circle_of_redirects_is_said(connect: Connect, clock: FakeClock) -> No
 
 def test_files_are_fetched_without_the_key(connect: Connect) -> None:
     with host(reply) as here:
-        connect(here.url).fetch(f"{here.url}/file", lambda answer: answer.body.close())
+        connect(here.url).download(f"{here.url}/file", lambda answer: answer.body.close())
     assert "sandbox-key" not in str(here.asked)
 
 
@@ -158,9 +158,9 @@ def test_passwords_of_netrc_are_sent_to_nobody(connect: Connect, tmp_path: Path)
     netrc.write_text("default login ada password swordfish\n")
     netrc.chmod(0o600)
     with host(reply) as there, host(redirect(there.url)) as here:
-        connection = connect(here.url)
-        ask(connection)
-        connection.fetch(here.url, lambda answer: answer.body.close())
+        transport = connect(here.url)
+        ask(transport)
+        transport.download(here.url, lambda answer: answer.body.close())
     for asked in [*here.asked, *there.asked]:
         assert "authorization" not in asked.headers
 
@@ -184,9 +184,9 @@ def test_certificates_may_be_named_in_the_environment(
 ) -> None:
     monkeypatch.setenv(variable, str(CERTIFICATE))
     with encrypted() as here:
-        connection = connect(here.url)
-        assert ask(connection) == {}
-        connection.fetch(here.url, lambda answer: answer.body.close())
+        transport = connect(here.url)
+        assert ask(transport) == {}
+        transport.download(here.url, lambda answer: answer.body.close())
     assert len(here.asked) == 2
 
 
@@ -257,7 +257,7 @@ def test_no_proxy_is_honoured(connect: Connect, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("call", [GET, POST], ids=str)
 def test_a_proxy_that_is_not_there_is_said_and_nothing_was_sent(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, clock: FakeClock, call: Call
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, clock: FakeClock, call: Request
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with pytest.raises(UnavailableError, match="proxy does not let it through: check HTTPS_PROXY"):
@@ -301,7 +301,7 @@ def test_a_link_that_is_none_is_said_and_not_followed(
     with pytest.raises(
         UnavailableError, match=r"file download: its link is no (\w+ or )?https add"
     ):
-        connect(url).fetch(link, lambda answer: answer)
+        connect(url).download(link, lambda answer: answer)
     assert not clock.pauses
 
 
@@ -313,7 +313,9 @@ def test_what_a_server_does_wrong_in_its_headers_is_not_logged_with_the_address(
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n")
 
     with host(misspell) as here:
-        connect(here.url).fetch(f"{here.url}/?Signature=canary", lambda answer: answer.body.close())
+        connect(here.url).download(
+            f"{here.url}/?Signature=canary", lambda answer: answer.body.close()
+        )
     assert "canary" not in caplog.text
 
 

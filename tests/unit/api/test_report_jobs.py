@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api.reports import ReportEndpoints
+from tap_clarity.api.client import ClarityClient
 from tap_clarity.sandbox import Sandbox
 from tests.support.jobs_runner import JobsRunner, answer, complete, march, polled_at
 from tests.support.tap_process import calls
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tap_clarity.api.report_jobs import ReadyReport
-    from tap_clarity.api.reports import ReportRecord
+    from tap_clarity.api.report_records import ReportRecord
     from tap_clarity.core.timestamps import Window
     from tap_clarity.planning.reports import Report
 
@@ -70,16 +70,16 @@ def test_each_step_is_recorded_before_the_next_one_is_taken(sandbox: Sandbox) ->
     runner = JobsRunner(sandbox)
     seen: list[tuple[str, str, list[str]]] = []
 
-    class Watching(ReportEndpoints):
-        def request(self, query: Mapping[str, Any], window: Window) -> str:
+    class Watching(ClarityClient):
+        def request_report(self, query: Mapping[str, Any], window: Window) -> str:
             seen.append(("request", "", [*runner.steps]))
-            return super().request(query, window)
+            return super().request_report(query, window)
 
-        def poll(self, report: Report) -> ReportRecord:
+        def poll_report(self, report: Report) -> ReportRecord:
             seen.append(("poll", report.id, [*runner.steps]))
-            return super().poll(report)
+            return super().poll_report(report)
 
-    jobs, lane = runner.jobs(Watching(runner.connection(), sandbox.org)), runner.lane([1])
+    jobs, lane = runner.jobs(Watching(runner.transport(), sandbox.org)), runner.lane([1])
     jobs.add([lane])
     for ready in jobs.run(lane):
         assert [report.id for report in runner.journal.pending] == [ready.report.id]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api.reports import ReportEndpoints
-from tap_clarity.api.transport import Connection
+from tap_clarity.api.client import ClarityClient
+from tap_clarity.api.transport import Transport
 from tap_clarity.core.timestamps import Window
 from tap_clarity.planning.reports import Echo, Report, ReportStatus
 from tests.support.constants import NOW
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
 
-    from tap_clarity.api.reports import ReportRecord
+    from tap_clarity.api.report_records import ReportRecord
 
 A, B = "https://files.invalid/a.csv", "https://files.invalid/b.csv"
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
 REPORT = Report("JB00000001", WINDOW, WINDOW.end)
 
 
-class Endpoints:
-    """The report endpoints of a host that answers one document."""
+class AnsweringHost:
+    """A host that answers one document, and a client of it."""
 
     def __init__(self) -> None:
         self.document: Any = {}
@@ -38,23 +38,23 @@ class Endpoints:
 
     def connect(self, url: str) -> None:
         clock = FakeClock(datetime.fromisoformat(NOW))
-        connection = Connection(
+        transport = Transport(
             api_url=url, api_key="key", user_agent="test", read_timeout=1, clock=clock
         )
-        self._endpoints = ReportEndpoints(connection, "exampleAB12")
+        self._client = ClarityClient(transport, "exampleAB12")
 
     def poll(self, **record: Any) -> ReportRecord:  # noqa: ANN401
         self.document = {"reportStatus": "succeeded"} | record
-        return self._endpoints.poll(REPORT)
+        return self._client.poll_report(REPORT)
 
     def request(self, **record: Any) -> str:  # noqa: ANN401
         self.document = record
-        return self._endpoints.request({}, WINDOW)
+        return self._client.request_report({}, WINDOW)
 
 
 @pytest.fixture
-def endpoints() -> Iterator[Endpoints]:
-    found = Endpoints()
+def answering() -> Iterator[AnsweringHost]:
+    found = AnsweringHost()
     with host(found.answer) as here:
         found.connect(here.url)
         yield found
@@ -79,14 +79,14 @@ def endpoints() -> Iterator[Endpoints]:
     ids=str,
 )
 def test_files_are_found_wherever_the_record_names_them(
-    endpoints: Endpoints, record: dict[str, Any], urls: tuple[str, ...]
+    answering: AnsweringHost, record: dict[str, Any], urls: tuple[str, ...]
 ) -> None:
-    assert endpoints.poll(**record).urls == urls
+    assert answering.poll(**record).urls == urls
 
 
 @pytest.mark.parametrize(("id_", "read"), [("JB1", "JB1"), (7, "7")])
-def test_an_id_may_be_a_number(endpoints: Endpoints, id_: object, read: str) -> None:
-    assert endpoints.request(reportId=id_) == read
+def test_an_id_may_be_a_number(answering: AnsweringHost, id_: object, read: str) -> None:
+    assert answering.request(reportId=id_) == read
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_an_id_may_be_a_number(endpoints: Endpoints, id_: object, read: str) -> 
     ],
     ids=str,
 )
-def test_the_echo_is_what_is_legible(endpoints: Endpoints, query: object, echo: Echo) -> None:
-    assert endpoints.poll(query=query).echo == echo
+def test_the_echo_is_what_is_legible(answering: AnsweringHost, query: object, echo: Echo) -> None:
+    assert answering.poll(query=query).echo == echo
 
 
-def test_a_finished_report_is_complete(endpoints: Endpoints) -> None:
-    assert endpoints.poll(reportStatus="Finished", urls=[A]).status is ReportStatus.SUCCEEDED
+def test_a_finished_report_is_complete(answering: AnsweringHost) -> None:
+    assert answering.poll(reportStatus="Finished", urls=[A]).status is ReportStatus.SUCCEEDED

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_clarity.api.errors import TransientError, UnavailableError
-from tap_clarity.api.response_body import IN_MEMORY, prove_whole, read_json, unzipped
-from tap_clarity.api.transport import Call
+from tap_clarity.api.response_body import MAX_IN_MEMORY, open_decompressed, read_json, verify_body
+from tap_clarity.api.transport import Request
 from tests.support.file_server import host, reply
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.api_types import Connect
 
-CALL = Call("GET", "/x")
+CALL = Request("GET", "/x")
 LENGTHS = {"known": {}, "chunked": {"Transfer_Encoding": "chunked"}}
 DOCUMENT: Any = {"name": "Müllerstraße, »5«", "values": [1.5, None, True]}
 
@@ -45,11 +45,11 @@ def drip(handler: BaseHTTPRequestHandler, headers: dict[str, str]) -> None:
 def test_a_drip_that_never_ends_is_given_up(
     connect: Connect, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_clarity.api.transport.PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(seconds=1))
     with host(lambda handler: drip(handler, headers)) as dripping:
-        connection = connect(dripping.url, read_timeout=0.4)
+        transport = connect(dripping.url, read_timeout=0.4)
         with pytest.raises(UnavailableError, match="GET /x: the reply comes too slowly; given up"):
-            connection.ask(CALL, lambda answer: read_json(answer.body))
+            transport.request(CALL, lambda answer: read_json(answer.body))
     assert len(dripping.asked) == 2
 
 
@@ -62,7 +62,7 @@ def test_a_page_of_an_error_that_drips_does_not_hide_the_error(connect: Connect)
             time.sleep(0.01)
 
     with host(refuse) as refusing, pytest.raises(Exception, match=r"refuses .* \(HTTP 400\)"):
-        connect(refusing.url, read_timeout=0.2).ask(CALL, lambda answer: answer)
+        connect(refusing.url, read_timeout=0.2).request(CALL, lambda answer: answer)
 
 
 def test_a_steady_reply_may_take_longer_than_the_timeout(connect: Connect) -> None:
@@ -77,18 +77,18 @@ def test_a_steady_reply_may_take_longer_than_the_timeout(connect: Connect) -> No
             time.sleep(0.02)
 
     with host(send_slowly) as slow:
-        connection = connect(slow.url, read_timeout=0.3)
+        transport = connect(slow.url, read_timeout=0.3)
         began = time.monotonic()
-        assert len(connection.ask(CALL, lambda answer: read_json(answer.body))) == 300
+        assert len(transport.request(CALL, lambda answer: read_json(answer.body))) == 300
         assert time.monotonic() - began > 0.3
     assert len(slow.asked) == 1
 
 
-@pytest.mark.parametrize("size", [0, 1, IN_MEMORY - 1, IN_MEMORY, 3 * IN_MEMORY])
+@pytest.mark.parametrize("size", [0, 1, MAX_IN_MEMORY - 1, MAX_IN_MEMORY, 3 * MAX_IN_MEMORY])
 def test_bodies_of_any_size_arrive_as_they_were_sent(connect: Connect, size: int) -> None:
     sent = bytes(range(256)) * (size // 256 + 1)
     with host(lambda handler: reply(handler, sent[:size])) as sending:
-        received = connect(sending.url).fetch(sending.url, lambda answer: answer.body)
+        received = connect(sending.url).download(sending.url, lambda answer: answer.body)
     with received:
         assert received.read() == sent[:size]
 
@@ -103,7 +103,7 @@ def test_a_reply_for_which_there_is_no_room_ends_the_run(
     monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **_: Full())
     with host(lambda handler: reply(handler, b"{}")) as sending:
         with pytest.raises(OSError, match="No space left"):
-            connect(sending.url).ask(CALL, lambda answer: answer)
+            connect(sending.url).request(CALL, lambda answer: answer)
         assert len(sending.asked) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_cut_reply_is_said_to_be_cut(cut: slice) -> None:
 @given(st.binary(max_size=200) | st.binary(max_size=50).map(lambda noise: b"\x1f\x8b" + noise))
 @settings(max_examples=200, print_blob=True)
 def test_noise_is_never_more_than_a_fault_that_may_pass(noise: bytes) -> None:
-    for read in (read_json, prove_whole):
+    for read in (read_json, verify_body):
         with contextlib.suppress(TransientError):
             read(io.BytesIO(noise))
 
@@ -162,7 +162,7 @@ def test_a_cut_gzip_is_never_taken_for_whole(content: bytes, data: st.DataObject
     zipped = gzip.compress(content)
     end = data.draw(st.integers(2, len(zipped) - 1))
     with pytest.raises(TransientError, match="cut or damaged"):
-        prove_whole(io.BytesIO(zipped[:end]))
+        verify_body(io.BytesIO(zipped[:end]))
 
 
 @given(content=st.binary(min_size=1, max_size=500), data=st.data())
@@ -173,8 +173,8 @@ def test_a_changed_byte_is_found_wherever_it_matters(content: bytes, data: st.Da
     zipped[place] ^= data.draw(st.integers(1, 255))
     body = io.BytesIO(zipped)
     try:
-        prove_whole(body)
+        verify_body(body)
     except TransientError:
         assert body.closed
     else:
-        assert unzipped(body).read() == content
+        assert open_decompressed(body).read() == content

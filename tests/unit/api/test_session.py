@@ -12,7 +12,7 @@ import pytest
 
 from tap_clarity.api.errors import UnavailableError
 from tap_clarity.api.response_body import read_json
-from tap_clarity.api.transport import Call
+from tap_clarity.api.transport import Request
 from tests.support.file_server import host, reply
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.api_types import Connect
     from tests.support.fake_clock import FakeClock
 
-CALL = Call("GET", "/x")
+CALL = Request("GET", "/x")
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 ENDLESS: dict[str, tuple[bytes, bytes]] = {
@@ -47,14 +47,14 @@ def send(handler: BaseHTTPRequestHandler, pieces: Iterable[bytes], pause: float 
 def test_what_never_ends_is_given_up(
     connect: Connect, start: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_clarity.api.session.LONGEST_REPLY", 1 << 20)
-    monkeypatch.setattr("tap_clarity.api.transport.PATIENCE", timedelta(0))
+    monkeypatch.setattr("tap_clarity.api.session.MAX_RESPONSE_BYTES", 1 << 20)
+    monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0))
     flood = itertools.chain([start], itertools.repeat(rest * 1000))
     with (
         host(lambda handler: send(handler, flood)) as endless,
         pytest.raises(UnavailableError, match=r"GET /x: the (reply is beyond|connection was)"),
     ):
-        connect(endless.url).ask(CALL, lambda answer: read_json(answer.body))
+        connect(endless.url).request(CALL, lambda answer: read_json(answer.body))
     assert len(endless.asked) == 1
 
 
@@ -62,15 +62,15 @@ def test_what_never_ends_is_given_up(
 def test_what_drips_is_given_up(
     connect: Connect, start: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_clarity.api.session.SLOWEST", 1e6)
-    monkeypatch.setattr("tap_clarity.api.transport.PATIENCE", timedelta(0))
+    monkeypatch.setattr("tap_clarity.api.session.MIN_BYTES_PER_SECOND", 1e6)
+    monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0))
     drip = itertools.chain([start], itertools.repeat(rest))
     with (
         host(lambda handler: send(handler, drip, pause=0.005)) as dripping,
         # On a busy machine a pause may be as long as the timeout.
         pytest.raises(UnavailableError, match=r"GET /x: (the reply comes too slowly|no answer)"),
     ):
-        connect(dripping.url, read_timeout=0.2).ask(CALL, lambda answer: read_json(answer.body))
+        connect(dripping.url, read_timeout=0.2).request(CALL, lambda answer: read_json(answer.body))
 
 
 def test_a_length_beyond_reason_is_not_waited_for(connect: Connect, clock: FakeClock) -> None:
@@ -82,7 +82,7 @@ def test_a_length_beyond_reason_is_not_waited_for(connect: Connect, clock: FakeC
         host(announce) as large,
         pytest.raises(UnavailableError, match="beyond reason: more than 8,388,608 bytes"),
     ):
-        connect(large.url, read_timeout=0.2).ask(CALL, lambda answer: read_json(answer.body))
+        connect(large.url, read_timeout=0.2).request(CALL, lambda answer: read_json(answer.body))
     assert not clock.pauses
 
 
@@ -94,7 +94,9 @@ def test_a_server_may_think_as_long_as_the_timeout_allows(
         send(handler, [OK, b"Content-Length: 2\r\n", b"\r\n", b"{}"], pause=0.1)
 
     with host(think) as thinking:
-        assert connect(thinking.url, read_timeout=1.0).ask(CALL, lambda a: read_json(a.body)) == {}
+        assert (
+            connect(thinking.url, read_timeout=1.0).request(CALL, lambda a: read_json(a.body)) == {}
+        )
     assert not clock.pauses
 
 
@@ -106,9 +108,9 @@ def test_connections_are_kept(connect: Connect) -> None:
         reply(handler)
 
     with host(answer) as here:
-        connection = connect(here.url)
+        transport = connect(here.url)
         for _ in range(3):
-            connection.ask(CALL, lambda answer: read_json(answer.body))
+            transport.request(CALL, lambda answer: read_json(answer.body))
     assert len(here.asked) == 3
     assert len(clients) == 1
 
@@ -118,6 +120,6 @@ def test_the_library_cannot_be_made_to_print_what_is_sent(
 ) -> None:
     monkeypatch.setattr(HTTPConnection, "debuglevel", 1)
     with host(reply) as here:
-        connect(here.url).ask(CALL, lambda answer: read_json(answer.body))
+        connect(here.url).request(CALL, lambda answer: read_json(answer.body))
     assert here.asked[0].headers["x-api-key"] == "sandbox-key"
     assert capfd.readouterr().out == ""

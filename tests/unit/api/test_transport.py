@@ -22,7 +22,7 @@ from tap_clarity.api.errors import (
     UnavailableError,
 )
 from tap_clarity.api.response_body import read_json
-from tap_clarity.api.transport import Call, Connection
+from tap_clarity.api.transport import Request, Transport
 
 if TYPE_CHECKING:
     import socket
@@ -37,12 +37,12 @@ DOUBLING = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
 """151 seconds; one more pause of 30 would go beyond three minutes."""
 
 
-def ask(connection: Connection, sandbox: Sandbox) -> Any:  # noqa: ANN401
-    call = Call("GET", LIST, query={"org": sandbox.org})
-    return connection.ask(call, lambda reply: read_json(reply.body))
+def ask(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
+    call = Request("GET", LIST, query={"org": sandbox.org})
+    return transport.request(call, lambda reply: read_json(reply.body))
 
 
-def order_report(connection: Connection, sandbox: Sandbox) -> Any:  # noqa: ANN401
+def order_report(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
     body = {
         "org": sandbox.org,
         "report": "datasource-measurements",
@@ -51,17 +51,17 @@ def order_report(connection: Connection, sandbox: Sandbox) -> Any:  # noqa: ANN4
         "startTime": "2026-03-09T00:00:00.000Z",
         "endTime": "2026-03-10T00:00:00.000Z",
     }
-    call = Call("POST", REPORTS, body=body, repeatable=False)
-    return connection.ask(call, lambda reply: read_json(reply.body))
+    call = Request("POST", REPORTS, body=body, is_idempotent=False)
+    return transport.request(call, lambda reply: read_json(reply.body))
 
 
 @pytest.mark.usefixtures("without_jitter")
 def test_pauses_double_and_end_after_three_minutes(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock
+    transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     sandbox.faults.order("status", path=LIST, times=None)
     with pytest.raises(UnavailableError) as caught:
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert clock.pauses == DOUBLING
     assert len(sandbox.requests) == len(DOUBLING) + 1
     assert str(caught.value) == (
@@ -71,10 +71,10 @@ def test_pauses_double_and_end_after_three_minutes(
 
 
 def test_pauses_are_spread_so_that_taps_do_not_come_back_together(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock
+    transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     sandbox.faults.order("status", path=LIST, times=4)
-    ask(connection, sandbox)
+    ask(transport, sandbox)
     bounds = zip(clock.pauses, DOUBLING, strict=False)
     assert all(most / 2 <= pause <= most for pause, most in bounds)
     assert len(set(clock.pauses)) == 4
@@ -83,34 +83,34 @@ def test_pauses_are_spread_so_that_taps_do_not_come_back_together(
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
 def test_what_may_pass_is_tried_again(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, status: int
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.order("status", path=LIST, times=2, status=status)
-    assert len(ask(connection, sandbox)["datasources"]) == 2
+    assert len(ask(transport, sandbox)["datasources"]) == 2
     assert len(clock.pauses) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 422])
 def test_a_refusal_is_final(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, status: int
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.order("status", path=LIST, status=status, body='{"message": "no"}')
     with pytest.raises(ClarityError, match=rf"GET /v2/datasources: .*\(HTTP {status}, 'no'\)$"):
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert len(sandbox.requests) == 1
     assert not clock.pauses
 
 
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 299, 300, 304])
 def test_another_success_than_200_is_retried_and_its_body_is_not_quoted(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, status: int
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.order("status", path=LIST, times=2, status=status, body='{"datasources": []}')
-    assert len(ask(connection, sandbox)["datasources"]) == 2
+    assert len(ask(transport, sandbox)["datasources"]) == 2
     assert len(clock.pauses) == 2
     sandbox.faults.order("status", path=LIST, times=None, status=status, body='{"datasources": []}')
     with pytest.raises(UnavailableError) as caught:
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert str(caught.value) == (
         f"GET /v2/datasources: the response has an unexpected status (HTTP {status}); "
         "given up for now, nothing is lost: run again later"
@@ -118,31 +118,31 @@ def test_another_success_than_200_is_retried_and_its_body_is_not_quoted(
 
 
 def test_a_request_declares_the_statuses_of_a_complete_response(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock
+    transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     sandbox.faults.order("status", path=LIST, status=202, body='"accepted"')
-    call = Call("GET", LIST, statuses=frozenset({200, 202}))
-    assert connection.ask(call, lambda reply: read_json(reply.body)) == "accepted"
+    call = Request("GET", LIST, statuses=frozenset({200, 202}))
+    assert transport.request(call, lambda reply: read_json(reply.body)) == "accepted"
     assert not clock.pauses
 
 
 @pytest.mark.parametrize("status", [202, 206])
 def test_a_report_request_with_another_success_is_not_repeated(
-    connection: Connection, sandbox: Sandbox, status: int
+    transport: Transport, sandbox: Sandbox, status: int
 ) -> None:
     sandbox.faults.order("status", path=REPORTS, status=status)
     with pytest.raises(AmbiguousError, match=rf"unexpected status \(HTTP {status}\); Clarity may"):
-        order_report(connection, sandbox)
+        order_report(transport, sandbox)
     assert len(sandbox.requests) == 1
 
 
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 299, 300, 304])
 def test_only_200_is_a_complete_file(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, status: int
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.order("status", path="/files/*", status=status, body="a part")
     with pytest.raises(FileError) as caught:
-        connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply)
+        transport.download(f"{sandbox.url}/files/a", lambda reply: reply)
     assert str(caught.value) == (
         f"file download: the response is not a complete file (HTTP {status})"
     )
@@ -163,21 +163,21 @@ def test_only_200_is_a_complete_file(
     ],
 )
 def test_retry_after_is_kept_and_makes_no_pause_shorter(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, asked: str, pauses: list[float]
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, pauses: list[float]
 ) -> None:
     fault = {"status": 429, "headers": {"Retry-After": asked}}
     sandbox.faults.order("status", path=LIST, times=len(pauses), **fault)
-    ask(connection, sandbox)
+    ask(transport, sandbox)
     assert clock.pauses == pauses
 
 
 @pytest.mark.parametrize("asked", ["0", "1"])
 def test_nobody_is_hammered_however_short_a_wait_is_asked_for(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, asked: str
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str
 ) -> None:
     sandbox.faults.order("status", path=LIST, times=None, headers={"Retry-After": asked})
     with pytest.raises(UnavailableError):
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert len(sandbox.requests) < 20
     assert sum(clock.pauses) <= 180
 
@@ -193,27 +193,27 @@ def test_nobody_is_hammered_however_short_a_wait_is_asked_for(
     ],
 )
 def test_a_longer_wait_than_patience_ends_at_once_and_says_when_to_come_back(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, asked: str, then: str
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, then: str
 ) -> None:
     sandbox.faults.order("status", path=LIST, status=429, headers={"Retry-After": asked})
     with pytest.raises(UnavailableError, match=rf"nothing is lost: run again after {then} UTC$"):
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert not clock.pauses
 
 
 @pytest.mark.usefixtures("without_jitter")
 def test_a_wait_that_is_asked_for_each_time_ends_too(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock
+    transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     sandbox.faults.order("status", path=LIST, times=None, headers={"Retry-After": "50"})
     with pytest.raises(UnavailableError, match="run again after 2026-03-10 09:23:20 UTC"):
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert clock.pauses == [50.0, 50.0, 50.0]
 
 
 @pytest.mark.usefixtures("without_jitter")
 def test_the_time_that_stalled_calls_take_counts(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stall(*_: object, **__: object) -> None:
         clock.at += timedelta(minutes=1)
@@ -221,34 +221,34 @@ def test_the_time_that_stalled_calls_take_counts(
 
     monkeypatch.setattr(requests.Session, "request", stall)
     with pytest.raises(UnavailableError, match="no answer within the setting request_timeout"):
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert clock.pauses == [1.0, 2.0, 4.0]
 
 
 @pytest.mark.parametrize("status", [408, 500, 503])
 def test_a_report_is_not_asked_for_twice_if_clarity_may_have_acted(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, status: int
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.order("status", path=REPORTS, status=status)
     with pytest.raises(AmbiguousError, match="may have acted on it all the same"):
-        order_report(connection, sandbox)
+        order_report(transport, sandbox)
     assert len(sandbox.requests) == 1
     assert not clock.pauses
 
 
 @pytest.mark.usefixtures("without_jitter")
 def test_all_downloads_share_one_retry_time_limit(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock
+    transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     def fails() -> int:
         sandbox.requests.clear()
         with pytest.raises(UnavailableError, match=r"^file download: "):
-            connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply)
+            transport.download(f"{sandbox.url}/files/a", lambda reply: reply)
         return len(sandbox.requests)
 
     sandbox.faults.order("status", path="/files/*", times=5)
     sandbox.faults.order("status", path="/files/*", status=200, times=1)
-    connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply.body.close())
+    transport.download(f"{sandbox.url}/files/a", lambda reply: reply.body.close())
     assert clock.pauses == DOUBLING[:5]  # 31 seconds of 180
     sandbox.faults.order("status", path="/files/*", times=None)
     assert fails() == 1 + 8
@@ -260,7 +260,7 @@ def test_all_downloads_share_one_retry_time_limit(
     # Requests to the API have their own.
     sandbox.faults.clear()
     sandbox.faults.order("status", path=LIST, times=3)
-    assert ask(connection, sandbox)
+    assert ask(transport, sandbox)
 
 
 def test_a_report_is_asked_for_again_if_the_request_was_never_sent(
@@ -273,22 +273,22 @@ def test_a_report_is_asked_for_again_if_the_request_was_never_sent(
 
 @pytest.mark.parametrize(("asked", "is_pace"), [("1", True), ("60", True), ("61", False)])
 def test_a_429_is_the_days_quota_unless_it_asks_for_a_minute_at_most(
-    connection: Connection, sandbox: Sandbox, clock: FakeClock, asked: str, *, is_pace: bool
+    transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, *, is_pace: bool
 ) -> None:
     sandbox.faults.order("status", path=REPORTS, status=429, headers={"Retry-After": asked})
     if is_pace:
-        assert order_report(connection, sandbox)["reportId"]
+        assert order_report(transport, sandbox)["reportId"]
         assert clock.pauses
     else:
         with pytest.raises(QuotaUsedUpError):
-            order_report(connection, sandbox)
+            order_report(transport, sandbox)
         assert len(sandbox.requests) == 1
 
 
-def test_a_429_without_a_time_is_the_days_quota(connection: Connection, sandbox: Sandbox) -> None:
+def test_a_429_without_a_time_is_the_days_quota(transport: Transport, sandbox: Sandbox) -> None:
     sandbox.faults.order("status", path=REPORTS, status=429)
     with pytest.raises(QuotaUsedUpError, match="HTTP 429"):
-        order_report(connection, sandbox)
+        order_report(transport, sandbox)
 
 
 @pytest.mark.parametrize("kind", ["cut", "truncate", "truncate-lying"])
@@ -303,11 +303,11 @@ def test_the_status_counts_even_if_its_page_cannot_be_read(
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_file_that_is_refused_says_nothing_of_keys(
-    connection: Connection, sandbox: Sandbox, status: int
+    transport: Transport, sandbox: Sandbox, status: int
 ) -> None:
     sandbox.faults.order("status", path="/files/*", status=status, body="<Error/>")
     with pytest.raises(FileError) as caught:
-        connection.fetch(f"{sandbox.url}/files/a", lambda reply: reply)
+        transport.download(f"{sandbox.url}/files/a", lambda reply: reply)
     assert str(caught.value) == (
         "file download: its link is refused; perhaps it has expired "
         f"(HTTP {status}, 'an HTML or XML page')"
@@ -318,36 +318,36 @@ def test_no_message_repeats_the_key_or_the_token(connect: Connect, sandbox: Sand
     key, token = "k-canary-8812", "t-canary-4471"
     body = f'{{"message": ["{key} may not use {token}"]}}'
     sandbox.faults.order("status", status=400, body=body)
-    call = Call("POST", LIST, body={"continuationToken": token}, secret=token)
+    call = Request("POST", LIST, body={"continuationToken": token}, secret=token)
     with pytest.raises(RequestRefusedError) as caught:
-        connect(sandbox.url, key=key).ask(call, lambda reply: reply)
+        connect(sandbox.url, key=key).request(call, lambda reply: reply)
     assert "'*** may not use ***'" in str(caught.value)
 
 
 def test_each_try_is_logged_in_one_line(
-    connection: Connection, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    transport: Transport, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.faults.order("html", path=LIST, times=2)
-    ask(connection, sandbox)
+    ask(transport, sandbox)
     said = [record.getMessage().partition(" in ")[0] for record in caplog.records]
     page = "the reply is not JSON (an HTML or XML page)"
     assert said == [f"GET /v2/datasources: {page}; trying again"] * 2
 
 
 def test_no_address_is_logged_at_any_level(
-    connection: Connection, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    transport: Transport, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)
     sandbox.faults.order("drop", path="/files/*")
     with pytest.raises(FileError):
-        connection.fetch(f"{sandbox.url}/files/a?X-Amz-Signature=canary", lambda reply: reply)
+        transport.download(f"{sandbox.url}/files/a?X-Amz-Signature=canary", lambda reply: reply)
     assert "canary" not in caplog.text
     assert "trying again" in caplog.text
 
 
 def test_connections_are_kept_and_used_again(
-    connection: Connection, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = []
 
@@ -357,5 +357,5 @@ def test_connections_are_kept_and_used_again(
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", count)
     for _ in range(5):
-        ask(connection, sandbox)
+        ask(transport, sandbox)
     assert opened.count(sandbox.url) == 1

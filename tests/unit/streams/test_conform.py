@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_clarity.core.timestamps import format_instant, parse_instant
 from tap_clarity.streams import datasources, devices
-from tap_clarity.streams.conform import ADDITIONAL, fit_record, snake_case
-from tap_clarity.streams.object_streams import FittedStream
+from tap_clarity.streams.conform import ADDITIONAL, conform_record, snake_case
+from tap_clarity.streams.object_streams import ChildObjectStream, ObjectStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,9 @@ PEOPLE: Schema = {"type": ["array", "null"], "items": PERSON | {"type": "object"
 UNSEEN: Schema = {"type": ["object", "null"], "properties": {}}
 
 
-def fitted(item: dict[str, Json], **properties: Schema) -> tuple[dict[str, Json], Json]:
+def conformed(item: dict[str, Json], **properties: Schema) -> tuple[dict[str, Json], Json]:
     """Give the record without its additional fields, and those."""
-    record = fit_record(item, {"type": "object", "properties": properties})
+    record = conform_record(item, {"type": "object", "properties": properties})
     return record, record.pop(ADDITIONAL)
 
 
@@ -84,7 +84,7 @@ def test_names_become_snake_case(name: str, expected: str) -> None:
     ],
 )
 def test_a_value_of_the_documented_type_is_kept(value: Json, schema: Schema, kept: Json) -> None:
-    assert fitted({"theField": value}, the_field=schema) == ({"the_field": kept}, None)
+    assert conformed({"theField": value}, the_field=schema) == ({"the_field": kept}, None)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_value_of_the_documented_type_is_kept(value: Json, schema: Schema, kep
 def test_a_value_of_another_type_is_kept_beside_and_null_in_its_place(
     value: Json, schema: Schema
 ) -> None:
-    assert fitted({"theField": value}, the_field=schema) == (
+    assert conformed({"theField": value}, the_field=schema) == (
         {"the_field": None},
         {"the_field": value},
     )
@@ -127,7 +127,7 @@ def test_unknown_fields_are_kept_at_every_depth() -> None:
         "newField": [1, {"deepName": 2}],
         "additionalFields": "a name that is taken",
     }
-    assert fitted(item, the_field=PERSON, people=PEOPLE, **{ADDITIONAL: UNSEEN}) == (
+    assert conformed(item, the_field=PERSON, people=PEOPLE, **{ADDITIONAL: UNSEEN}) == (
         {"the_field": {"full_name": "Ada"}, "people": [{"age": None}, {"age": 4}]},
         {
             "the_field": {"shoe_size": {"eu": 39}},
@@ -154,18 +154,20 @@ def test_unknown_fields_are_kept_at_every_depth() -> None:
 def test_names_that_are_one_in_snake_case_do_not_displace_each_other(
     item: dict[str, Json], record: dict[str, Json], rest: dict[str, Json]
 ) -> None:
-    assert fitted(item, node_id=TEXT) == (record, rest)
+    assert conformed(item, node_id=TEXT) == (record, rest)
 
 
 def test_what_was_not_sent_is_null() -> None:
-    assert fitted({"a": 1}, a=NUMBER, b=TEXT) == ({"a": 1, "b": None}, None)
+    assert conformed({"a": 1}, a=NUMBER, b=TEXT) == ({"a": 1, "b": None}, None)
 
 
 SCHEMAS: dict[str, Schema] = {
     vars(stream)["name"]: vars(stream)["schema"]
     for module in (datasources, devices)
     for stream in vars(module).values()
-    if isinstance(stream, type) and issubclass(stream, FittedStream) and "schema" in vars(stream)
+    if isinstance(stream, type)
+    and issubclass(stream, ObjectStream | ChildObjectStream)
+    and "schema" in vars(stream)
 }
 
 
@@ -257,7 +259,7 @@ def test_nothing_is_lost_and_every_record_keeps_to_its_schema(
 ) -> None:
     schema, item = answer
     before = json.dumps(item)
-    record = fit_record(item, schema)
+    record = conform_record(item, schema)
 
     Draft202012Validator(
         schema | {"additionalProperties": False}, format_checker=FormatChecker()

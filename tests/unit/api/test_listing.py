@@ -1,15 +1,15 @@
-"""The resources: what their replies may look like, and what is no reply of theirs."""
+"""Lists and objects: which forms a response may have, pages, and what is no such response."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.errors import MalformedReplyError, UnavailableError
-from tap_clarity.api.metadata import Listing, get_details, get_status, list_alarms, list_resource
+from tap_clarity.api.listing import Listing
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
 from tests.support.report_harness import run_inside
@@ -17,33 +17,19 @@ from tests.support.report_harness import run_inside
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_clarity.api.transport import Connection
     from tests.support.fake_clock import FakeClock
 
 ORG = "saltbayQX7"
 
 
-def listed(path: str, wrapper: str, key: str) -> Callable[[Connection], Any]:
-    return partial(list_resource, path=path, wrapper=wrapper, keys=(key,), org=ORG)
-
-
-RESOURCES: dict[str, tuple[Callable[[Connection], Any], str]] = {
-    "datasources": (
-        listed("/v2/datasources", "datasources", "datasourceId"),
-        "a list of datasources",
-    ),
-    "details": (partial(get_details, datasource_id="D/1", org=ORG), "a datasource"),
-    "subscriptions": (
-        listed("/v2/subscriptions", "subscriptions", "subscriptionId"),
-        "a list of subscriptions",
-    ),
-    "nodes": (listed("/v2/devices/nodes", "nodes", "nodeId"), "a list of nodes"),
-    "status": (partial(get_status, node_id="A/1", org=ORG), "a status"),
-    "alarms": (partial(list_alarms, node_id="A/1", org=ORG), "a list of alarms"),
-    "modules": (
-        listed("/v2/devices/accessory-modules", "accessoryModules", "moduleId"),
-        "a list of accessoryModules",
-    ),
+RESOURCES: dict[str, tuple[Callable[[ClarityClient], Any], str]] = {
+    "datasources": (ClarityClient.list_datasources, "a list of datasources"),
+    "details": (lambda client: client.get_datasource("D/1"), "a datasource"),
+    "subscriptions": (ClarityClient.list_subscriptions, "a list of subscriptions"),
+    "nodes": (ClarityClient.list_nodes, "a list of nodes"),
+    "status": (lambda client: client.get_node_status("A/1"), "a status"),
+    "alarms": (lambda client: client.list_node_alarms("A/1"), "a list of alarms"),
+    "modules": (ClarityClient.list_accessory_modules, "a list of accessoryModules"),
 }
 EMPTY = ["datasources", "subscriptions", "nodes", "alarms", "modules"]
 WRONG: dict[str, Any] = {
@@ -71,7 +57,7 @@ def answer(sandbox: Sandbox, document: Any, times: int | None = None) -> None:  
 @pytest.mark.parametrize("document", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("name", RESOURCES)
 def test_a_reply_of_the_wrong_shape_is_tried_again_and_then_said(
-    connection: Connection,
+    client: ClarityClient,
     sandbox: Sandbox,
     clock: FakeClock,
     name: str,
@@ -80,25 +66,25 @@ def test_a_reply_of_the_wrong_shape_is_tried_again_and_then_said(
     ask, kind = RESOURCES[name]
     answer(sandbox, document)
     with pytest.raises(UnavailableError, match=rf"^GET /v2/\S+: the reply is not {kind}; given up"):
-        ask(connection)
+        ask(client)
     assert len(clock.pauses) > 5
 
 
 @pytest.mark.parametrize("fault", ["html", "garbage"])
 @pytest.mark.parametrize("ask", [ask for ask, _ in RESOURCES.values()], ids=RESOURCES)
 def test_a_reply_that_is_no_json_is_tried_again_and_then_said(
-    connection: Connection, sandbox: Sandbox, ask: Callable[[Connection], Any], fault: str
+    client: ClarityClient, sandbox: Sandbox, ask: Callable[[ClarityClient], Any], fault: str
 ) -> None:
     sandbox.faults.order(fault, times=None)
     looks = {"html": "an HTML or XML page", "garbage": "cut or garbled"}[fault]
     with pytest.raises(UnavailableError, match=rf"the reply is not JSON \({looks}\); given up"):
-        ask(connection)
+        ask(client)
 
 
 @pytest.mark.parametrize("name", EMPTY)
-def test_an_empty_list_is_a_reply(connection: Connection, sandbox: Sandbox, name: str) -> None:
+def test_an_empty_list_is_a_reply(client: ClarityClient, sandbox: Sandbox, name: str) -> None:
     answer(sandbox, [], times=1)
-    assert RESOURCES[name][0](connection) == Listing([])
+    assert RESOURCES[name][0](client) == Listing([])
 
 
 NODE = {"nodeId": "A0000001"}
@@ -118,37 +104,37 @@ NODE = {"nodeId": "A0000001"}
     ],
 )
 def test_a_list_may_be_bare_wrapped_or_a_single_object(
-    connection: Connection,
+    client: ClarityClient,
     sandbox: Sandbox,
     document: Any,  # noqa: ANN401
     found: list[dict[str, str]],
 ) -> None:
     answer(sandbox, document, times=1)
-    assert RESOURCES["nodes"][0](connection) == Listing(found)
+    assert RESOURCES["nodes"][0](client) == Listing(found)
 
 
 @pytest.mark.parametrize("document", [{"datasource": {"datasourceId": "D"}}, {"datasourceId": "D"}])
 def test_an_object_may_be_bare_or_wrapped(
-    connection: Connection, sandbox: Sandbox, document: dict[str, Any]
+    client: ClarityClient, sandbox: Sandbox, document: dict[str, Any]
 ) -> None:
     answer(sandbox, document, times=1)
-    assert get_details(connection, "D", ORG) == {"datasourceId": "D"}
+    assert client.get_datasource("D") == {"datasourceId": "D"}
 
 
 @pytest.mark.parametrize("name", ["details", "status", "alarms"])
 def test_an_id_stays_one_part_of_the_path(
-    connection: Connection, sandbox: Sandbox, name: str
+    client: ClarityClient, sandbox: Sandbox, name: str
 ) -> None:
     sandbox.faults.order("status", status=404)
     with pytest.raises(Exception, match=r"%2F1"):
-        RESOURCES[name][0](connection)
+        RESOURCES[name][0](client)
 
 
 def test_all_alarms_are_asked_for_active_or_not_since_ever(
-    connection: Connection, sandbox: Sandbox
+    client: ClarityClient, sandbox: Sandbox
 ) -> None:
     (node, *_) = sandbox.world.node_ids(sandbox.clock.now())
-    list_alarms(connection, node, ORG)
+    client.list_node_alarms(node)
     assert sandbox.requests[0]["query"] == {
         "active": "",
         "inactive": "",
@@ -165,16 +151,16 @@ NO_ID: list[Any] = [{"name": "x"}, {"nodeId": ""}, {"nodeId": 7}, "text", None]
 
 
 def test_objects_without_an_id_are_skipped_and_counted(
-    connection: Connection, sandbox: Sandbox
+    client: ClarityClient, sandbox: Sandbox
 ) -> None:
     answer(sandbox, [NO_ID[0], A, *NO_ID[1:], B], times=1)
-    assert RESOURCES["nodes"][0](connection) == Listing([A, B], skipped=5)
+    assert RESOURCES["nodes"][0](client) == Listing([A, B], skipped=5)
 
 
-def test_of_several_lists_none_is_chosen(connection: Connection, sandbox: Sandbox) -> None:
+def test_of_several_lists_none_is_chosen(client: ClarityClient, sandbox: Sandbox) -> None:
     answer(sandbox, {"items": [A], "others": [B]})
     with pytest.raises(UnavailableError, match=r"no list of nodes, but others: items, others; giv"):
-        RESOURCES["nodes"][0](connection)
+        RESOURCES["nodes"][0](client)
 
 
 NEXT_LINK = "/v2/devices/nodes?org=saltbayQX7&after=2"
@@ -195,30 +181,30 @@ PAGES: dict[str, tuple[Any, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("more", "query"), PAGES.values(), ids=PAGES)
 def test_pages_are_followed_to_the_last(
-    connection: Connection, sandbox: Sandbox, more: dict[str, Any], query: dict[str, str]
+    client: ClarityClient, sandbox: Sandbox, more: dict[str, Any], query: dict[str, str]
 ) -> None:
     answer(sandbox, {"nodes": [A]} | more, times=1)
     answer(sandbox, {"nodes": [B, {}], "next": None, "nextCursor": "", "hasMore": False}, times=1)
-    assert RESOURCES["nodes"][0](connection) == Listing([A, B], skipped=1)
+    assert RESOURCES["nodes"][0](client) == Listing([A, B], skipped=1)
     first, second = sandbox.requests
     assert (first["path"], first["query"]) == ("/v2/devices/nodes", {"org": ORG})
     assert (second["path"], second["query"]) == ("/v2/devices/nodes", query)
 
 
-def test_a_link_in_the_header_is_followed(connection: Connection, sandbox: Sandbox) -> None:
+def test_a_link_in_the_header_is_followed(client: ClarityClient, sandbox: Sandbox) -> None:
     link = f'<{sandbox.url}/v2/devices/nodes>; rel="prev", <{sandbox.url}{NEXT_LINK}>; rel="next"'
     sandbox.faults.order("status", status=200, body=json.dumps([A]), headers={"Link": link})
     answer(sandbox, [B], times=1)
-    assert RESOURCES["nodes"][0](connection) == Listing([A, B])
+    assert RESOURCES["nodes"][0](client) == Listing([A, B])
     assert sandbox.requests[1]["query"] == {"org": ORG, "after": "2"}
 
 
 @pytest.mark.parametrize("last", [{}, {"hasMore": False, "cursor": "c9"}, {"truncated": False}])
 def test_a_list_without_more_is_one_request(
-    connection: Connection, sandbox: Sandbox, last: dict[str, Any]
+    client: ClarityClient, sandbox: Sandbox, last: dict[str, Any]
 ) -> None:
     answer(sandbox, {"nodes": [A]} | last, times=1)
-    assert RESOURCES["nodes"][0](connection) == Listing([A])
+    assert RESOURCES["nodes"][0](client) == Listing([A])
     assert len(sandbox.requests) == 1
 
 
@@ -227,13 +213,13 @@ def test_a_list_without_more_is_one_request(
     [{"truncated": True}, {"hasMore": True}, {"isTruncated": True}, {"meta": {"hasMore": True}}],
 )
 def test_a_truncated_list_without_a_way_on_is_an_error(
-    connection: Connection, sandbox: Sandbox, more: dict[str, Any]
+    client: ClarityClient, sandbox: Sandbox, more: dict[str, Any]
 ) -> None:
     answer(sandbox, {"nodes": [A]} | more, times=1)
-    listing = RESOURCES["nodes"][0](connection)
+    listing = RESOURCES["nodes"][0](client)
     assert listing.objects == [A]
     with pytest.raises(MalformedReplyError, match=r"^GET /v2/devices/nodes: the list is truncated"):
-        listing.whole()
+        listing.complete()
 
 
 @pytest.mark.parametrize(
@@ -252,7 +238,7 @@ def test_a_truncated_list_without_a_way_on_is_an_error(
     ],
 )
 def test_pages_that_lead_nowhere_are_an_error_and_what_was_read_stays(
-    connection: Connection,
+    client: ClarityClient,
     sandbox: Sandbox,
     pages: list[tuple[list[Any], str]],
     objects: list[Any],
@@ -260,27 +246,27 @@ def test_pages_that_lead_nowhere_are_an_error_and_what_was_read_stays(
 ) -> None:
     for items, cursor in pages:
         answer(sandbox, {"nodes": items, "nextCursor": cursor}, times=1)
-    listing = RESOURCES["nodes"][0](connection)
+    listing = RESOURCES["nodes"][0](client)
     assert listing.objects == objects
     assert says in str(listing.error)
     assert len(sandbox.requests) == len(pages)
 
 
 def test_there_are_at_most_a_thousand_pages(
-    connection: Connection, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    client: ClarityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_clarity.api.metadata.MAX_PAGES", 3)
+    monkeypatch.setattr("tap_clarity.api.listing.MAX_PAGES", 3)
     for number in range(5):
         answer(sandbox, {"nodes": [{"nodeId": f"A{number}"}], "nextPage": number + 2}, times=1)
-    listing = RESOURCES["nodes"][0](connection)
+    listing = RESOURCES["nodes"][0](client)
     assert len(sandbox.requests) == len(listing.objects) == 3
     assert "exceeds the limit of 3 pages" in str(listing.error)
 
 
-def test_a_page_that_fails_keeps_what_was_read(connection: Connection, sandbox: Sandbox) -> None:
+def test_a_page_that_fails_keeps_what_was_read(client: ClarityClient, sandbox: Sandbox) -> None:
     answer(sandbox, {"nodes": [A], "nextCursor": "canary-7"}, times=1)
     sandbox.faults.order("status", status=400, body='{"message": "canary-7 is wrong"}')
-    listing = RESOURCES["nodes"][0](connection)
+    listing = RESOURCES["nodes"][0](client)
     assert listing.objects == [A]
     assert "*** is wrong" in str(listing.error)
 

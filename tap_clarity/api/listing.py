@@ -1,31 +1,24 @@
-"""The resources that answer a whole list, or one object, as JSON."""
+"""Lists of JSON objects, on all their pages, and what is skipped of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 
 from tap_clarity.api.errors import ClarityError, MalformedReplyError, TransientError, one_line
 from tap_clarity.api.pagination import NextPage, next_page
-from tap_clarity.api.response_body import read_json
-from tap_clarity.api.transport import Call
+from tap_clarity.api.response_body import JsonObject, read_json
 from tap_clarity.core.validators import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_clarity.api.transport import Connection, Reply
-
-LONG_AGO = "2014-01-01T00:00:00.000Z"
-"""Before the first node was made."""
+    from tap_clarity.api.transport import Request, Response, Transport
 
 MAX_PAGES = 1_000
 MAX_OBJECTS = 100_000
 """Of one list; all are held at once."""
 SUPPORT = "ask Clarity's support"
 SAME_PAGE = f"brings the first page again: {SUPPORT}"
-
-JsonObject = dict[str, Any]
 
 
 class Listing(NamedTuple):
@@ -34,14 +27,14 @@ class Listing(NamedTuple):
     Attributes:
         objects: Those that have all their ids.
         skipped: How many objects lack one.
-        error: Why the rest of the list could not be read; None if it was read to its end.
+        error: Why the list, or the rest of it, could not be read; None if it was read to its end.
     """
 
     objects: list[JsonObject]
     skipped: int = 0
     error: ClarityError | None = None
 
-    def whole(self) -> list[JsonObject]:
+    def complete(self) -> list[JsonObject]:
         """Give the objects of a list that was read to its end.
 
         Raises:
@@ -59,35 +52,26 @@ class _Page(NamedTuple):
     error: MalformedReplyError | None
 
 
-def list_resource(
-    connection: Connection, path: str, wrapper: str, keys: Sequence[str], org: str
-) -> Listing:
-    """Get all objects of a resource, on all pages if the reply says that there are more.
+def read_list(transport: Transport, first: Request, wrapper: str, *keys: str) -> Listing:
+    """Request all objects of a list, on all pages if a response says that there are more.
 
     Args:
-        connection: Where to ask.
-        path: Such as `/v2/datasources`.
-        wrapper: The key under which the list stands, where the reply is an object.
+        transport: Sends the requests.
+        first: The request for the first page.
+        wrapper: The key under which the list stands, where the response is an object.
         keys: The texts that each object must have.
-        org: Id of the organisation.
 
     Raises:
-        ClarityError: If Clarity refuses, or does not answer with a list of objects.
+        ClarityError: If Clarity rejects the request, or does not answer with a list of objects.
     """
-    return _list(connection, Call("GET", path, query={"org": org}), wrapper, keys)
-
-
-def _list(connection: Connection, first: Call, wrapper: str, keys: Sequence[str]) -> Listing:
-    call = first
-    page = _read_page(connection, call, wrapper, keys)
+    page = _read_page(transport, first, wrapper, keys)
     first_objects, objects, skipped = page.objects, [*page.objects], page.skipped
     seen: set[NextPage] = set()
     try:
         while (following := page.following) and not page.error:
             _check_progress(first, following, seen, len(objects))
             seen.add(following)
-            call = _call_for(connection, first, following)
-            page = _read_page(connection, call, wrapper, keys)
+            page = _read_page(transport, _request(transport, first, following), wrapper, keys)
             if page.objects == first_objects:
                 raise MalformedReplyError(f"{first}: {following.name} {SAME_PAGE}")
             objects += page.objects
@@ -97,73 +81,40 @@ def _list(connection: Connection, first: Call, wrapper: str, keys: Sequence[str]
     return Listing(objects, skipped, page.error)
 
 
-def _check_progress(call: Call, page: NextPage, seen: set[NextPage], count: int) -> None:
+def _check_progress(first: Request, page: NextPage, seen: set[NextPage], count: int) -> None:
     if page in seen:
-        raise MalformedReplyError(f"{call}: {page.name} leads to a page that was read: {SUPPORT}")
+        raise MalformedReplyError(f"{first}: {page.name} leads to a page that was read: {SUPPORT}")
     if len(seen) + 1 >= MAX_PAGES or count > MAX_OBJECTS:
         raise MalformedReplyError(
-            f"{call}: the list exceeds the limit of {MAX_PAGES:,} pages or {MAX_OBJECTS:,} "
+            f"{first}: the list exceeds the limit of {MAX_PAGES:,} pages or {MAX_OBJECTS:,} "
             f"objects: {SUPPORT}"
         )
 
 
-def _call_for(connection: Connection, first: Call, page: NextPage) -> Call:
+def _request(transport: Transport, first: Request, page: NextPage) -> Request:
     if page.is_link:
-        path = connection.path_of(page.value, first.path)
+        path = transport.resolve_link(page.value, first.path)
         return first._replace(path=path, query=None, secret=page.value)
     query = {**(first.query or {}), page.parameter: page.value}
     return first._replace(query=query, secret=page.value)
 
 
-def _read_page(connection: Connection, call: Call, wrapper: str, keys: Sequence[str]) -> _Page:
-    def read(reply: Reply) -> _Page:
-        document = read_json(reply.body)
+def _read_page(transport: Transport, request: Request, wrapper: str, keys: Sequence[str]) -> _Page:
+    def read(response: Response) -> _Page:
+        document = read_json(response.body)
         objects = _objects(document, wrapper, keys)
         usable = [item for item in objects if _has_ids(item, keys)]
         following = error = None
         try:
             if isinstance(document, dict) and objects != [document]:
-                following = next_page(document, reply.headers)
+                following = next_page(document, response.headers)
             elif isinstance(document, list):
-                following = next_page({}, reply.headers)
+                following = next_page({}, response.headers)
         except MalformedReplyError as malformed:
-            error = MalformedReplyError(f"{call}: {malformed}")
+            error = MalformedReplyError(f"{request}: {malformed}")
         return _Page(usable, len(objects) - len(usable), following, error)
 
-    return connection.ask(call, read)
-
-
-def get_details(connection: Connection, datasource_id: str, org: str) -> JsonObject:
-    """Get all that Clarity knows of a datasource.
-
-    Raises:
-        ClarityError: If Clarity refuses, or does not answer with an object of that kind.
-    """
-    call = Call("GET", f"/v2/datasources/{quote(datasource_id, safe='')}", query={"org": org})
-    return connection.ask(call, lambda reply: _object(reply, "datasource", "datasourceId"))
-
-
-def get_status(connection: Connection, node_id: str, org: str) -> JsonObject:
-    """Get the status of a node.
-
-    Raises:
-        ClarityError: If Clarity refuses, or does not answer with an object of that kind.
-    """
-    call = Call("GET", f"/v2/devices/nodes/{quote(node_id, safe='')}/status", query={"org": org})
-    return connection.ask(call, lambda reply: _object(reply, "status", "summary", "activity"))
-
-
-def list_alarms(connection: Connection, node_id: str, org: str) -> Listing:
-    """Get all alarms of a node that Clarity still keeps.
-
-    What it answers without flags and start is not documented, so both are always given.
-
-    Raises:
-        ClarityError: If Clarity refuses, or does not answer with a list of alarms.
-    """
-    path = f"/v2/devices/nodes/{quote(node_id, safe='')}/alarms?active&inactive"
-    query = {"org": org, "startTime": LONG_AGO}
-    return _list(connection, Call("GET", path, query=query), "alarms", ("alarmType", "startedAt"))
+    return transport.request(request, read)
 
 
 def _objects(document: Any, wrapper: str, keys: Sequence[str]) -> list[Any]:  # noqa: ANN401
@@ -203,13 +154,3 @@ def _has_texts(item: Any, keys: Sequence[str]) -> bool:  # noqa: ANN401
 
 def _has_ids(item: Any, keys: Sequence[str]) -> bool:  # noqa: ANN401
     return isinstance(item, dict) and all(is_id(item.get(key)) for key in keys)
-
-
-def _object(reply: Reply, wrapper: str, *fields: str) -> JsonObject:
-    """Find the object, bare or under the wrapper; it has at least one of the fields."""
-    document = read_json(reply.body)
-    if isinstance(document, dict):
-        document = document.get(wrapper, document)
-    if isinstance(document, dict) and not document.keys().isdisjoint(fields):
-        return document
-    raise TransientError(f"the reply is not a {wrapper}")
