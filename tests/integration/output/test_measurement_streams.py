@@ -66,7 +66,8 @@ def test_a_second_run_asks_only_for_what_is_new(sandbox: Sandbox) -> None:
     sandbox.clock.advance(4 * 3600)
     second = run_tap(sandbox, streams=streams, state=first.state, **settings).check()
     assert [r["path"] for r in sandbox.requests] == [
-        "/v2/recent-datasource-measurements-continuation"
+        "/v2/datasources",
+        "/v2/recent-datasource-measurements-continuation",
     ]
     assert second.records("datasource_measurements") == []
     table = upsert(first.upserted("recent_measurements"), second, "recent_measurements")
