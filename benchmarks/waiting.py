@@ -14,7 +14,7 @@ from benchmarks.measure import check
 from benchmarks.report import Promise, Table, ratios, spread
 from benchmarks.tap import MEASUREMENTS
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.sandbox.api.reports import ReportDesk
+from tap_clarity.sandbox.api.reports import Reports
 from tests.support.tap_process import run_tap
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def run(session: Session) -> Iterator[Table | Promise]:
 def _backfill(concurrency: int, reading: float) -> float:
     """Give the minutes that it takes by the clock."""
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True, report_seconds=BUILDING) as sandbox:
-        hand_out = ReportDesk.fetch
+        download = Reports.download
 
-        def fetch(desk: ReportDesk, *asked: Any) -> Any:  # noqa: ANN401
+        def slow_download(reports: Reports, *asked: Any) -> Any:  # noqa: ANN401
             sandbox.clock.advance(reading)
-            return hand_out(desk, *asked)
+            return download(reports, *asked)
 
         begun = sandbox.clock.now()
-        with patch.object(ReportDesk, "fetch", fetch):
+        with patch.object(Reports, "download", slow_download):
             run_tap(
                 sandbox,
                 streams=[MEASUREMENTS],

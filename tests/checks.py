@@ -23,7 +23,7 @@ _QUICK = {
 }
 _PYTEST = ["pytest", "--numprocesses=2", "--dist=worksteal"]
 _BROAD = [
-    "tests/unit/sandbox/test_world.py",
+    "tests/unit/sandbox/world/test_world.py",
     *(
         f"tests/integration/{path}"
         for path in (

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tap_clarity.sandbox.world.metrics import default_names
+from tap_clarity.sandbox.world.metrics import default_metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from tap_clarity.sandbox.world.world import World
+    from tap_clarity.sandbox.testing.expected_data import ExpectedData
 
 SCHEMA = "clarity"
 FREQUENCY: Final = "hour"
@@ -81,7 +81,7 @@ def latest_pm25(database: DuckDBPyConnection) -> list[Latest]:
     return [Latest(*row) for row in rows]
 
 
-def completeness(database: DuckDBPyConnection, world: World, as_of: datetime) -> Completeness:
+def completeness(database: DuckDBPyConnection, data: ExpectedData, as_of: datetime) -> Completeness:
     """Compare keys, from the first measurement in the database on.
 
     Both tables together: what came too late for the report is in the other. The sandbox has a few
@@ -95,8 +95,8 @@ def completeness(database: DuckDBPyConnection, world: World, as_of: datetime) ->
     start = min(time for _, _, time in there).replace(tzinfo=as_of.tzinfo)
     expected = {
         (each.datasource_id, each.metric, each.time.replace(tzinfo=None))
-        for each in world.truth(FREQUENCY, start, as_of, as_of)
-        if each.metric in default_names(FREQUENCY)
+        for each in data.measurements(FREQUENCY, start, as_of, as_of)
+        if each.metric in default_metric_names(FREQUENCY)
     }
     return Completeness(len(expected), len(expected & there))
 

@@ -103,7 +103,7 @@ def _report(before: dict[str, int], began: datetime) -> None:
         print(summary.describe_tables(summary.tables(database), before))
         print("\nThe latest PM2.5 of each station that is running, mean of one hour:\n")
         print(summary.describe_latest(summary.latest_pm25(database)))
-        found = summary.completeness(database, Sandbox().world, began)
+        found = summary.completeness(database, Sandbox().expected, began)
     print(f"\n{summary.describe_completeness(found)}")
     print(f"\nLook at it: open {shown(_PAGE)} in a browser.")
     print(f"The database is {shown(_DATABASE)}. Meltano's own words are in {shown(_LOG)}.")

@@ -1,4 +1,4 @@
-"""The command line `clarity-sandbox`."""
+"""The command line `clarity-sandbox`: options, `--help`, and running a command in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tap_clarity.sandbox.api.recent import FORMATS
 from tap_clarity.sandbox.behavior.parameters import MEANINGS, Parameters
 from tap_clarity.sandbox.behavior.quirks import LABELS, Quirk
 from tap_clarity.sandbox.behavior.unknowns import Unknown
-from tap_clarity.sandbox.core import timestamps as instants
+from tap_clarity.sandbox.core import timestamps
 from tap_clarity.sandbox.sandbox import Sandbox
 from tap_clarity.sandbox.testing.faults import KINDS, UNKNOWN_KINDS, Fault, parse
 
@@ -29,9 +29,9 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop, or for as long as a command runs."""
+    """Serve until a signal, or for as long as a command runs."""
     options = _parser().parse_args(arguments)
-    _say(ORIGIN)
+    _print(ORIGIN)
     sandbox = Sandbox(
         seed=options.seed,
         datasources=options.datasources,
@@ -60,21 +60,21 @@ def _serve(sandbox: Sandbox) -> int:
     stop = threading.Event()
     for number in _SIGNALS:
         signal.signal(number, lambda _number, _frame: stop.set())
-    _say(*(f"{name}={value}" for name, value in _environment(sandbox).items()))
+    _print(*(f"{name}={value}" for name, value in _environment(sandbox).items()))
     stop.wait()
     return 0
 
 
 def _run(sandbox: Sandbox, command: list[str]) -> int:
-    """Run a command against the sandbox; signals go to it, and its end is ours."""
+    """Run a command against the sandbox, forward signals to it, and return its exit status."""
     try:
         child = subprocess.Popen(command, env={**os.environ, **_environment(sandbox)})  # noqa: S603
     except OSError as error:
-        _say(f"clarity-sandbox: cannot run {command[0]}: {error.strerror}")
+        _print(f"clarity-sandbox: cannot run {command[0]}: {error.strerror}")
         return 127
 
     def forward(number: int, _frame: FrameType | None) -> None:
-        # A terminal has sent Ctrl-C to the child already.
+        # On a terminal, Ctrl-C has reached the child already.
         if number != signal.SIGINT or not sys.stdin.isatty():
             child.send_signal(number)
 
@@ -92,13 +92,13 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def _say(*lines: str) -> None:
+def _print(*lines: str) -> None:
     for line in lines:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _instant(text: str) -> str:
-    instants.parse(text)
+def _timestamp(text: str) -> str:
+    timestamps.parse(text)
     return text
 
 
@@ -112,17 +112,17 @@ def _fault(spec: str) -> Fault:
 def _parameter(spec: str) -> tuple[str, str]:
     name, _, value = spec.partition("=")
     try:
-        Parameters().changed({name: value})
+        Parameters().with_values({name: value})
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return name, value
 
 
 def _epilog() -> str:
-    quirks = [f"  {each.number:>2} {each.label:<24} {each.says}" for each in Quirk]
-    unknowns = [f"  {each.label:<25} {each.says}" for each in Unknown]
+    quirks = [f"  {each.number:>2} {each.label:<24} {each.description}" for each in Quirk]
+    unknowns = [f"  {each.label:<25} {each.description}" for each in Unknown]
     parameters = [f"  {name:<20} {meaning}" for name, meaning in MEANINGS.items()]
-    kinds = [f"  {name:<22} {kind.says}" for name, kind in (KINDS | UNKNOWN_KINDS).items()]
+    kinds = [f"  {name:<22} {kind.description}" for name, kind in (KINDS | UNKNOWN_KINDS).items()]
     return "\n".join(
         [
             "Quirks: where documentation and reality disagree; on, it does the other thing.",
@@ -160,11 +160,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--datasources", type=int, default=12, metavar="N", help="size of the network (default: 12)"
     )
-    add("--now", type=_instant, metavar="ISO", help="where the clock starts; default: real time")
+    add("--now", type=_timestamp, metavar="ISO", help="where the clock starts; default: real time")
     add("--frozen", action="store_true", help="the clock moves only when told")
     add(
         "--anchor",
-        type=_instant,
+        type=_timestamp,
         metavar="ISO",
         help="day of the special events: device swap, new, lapsed and stopped datasources; "
         "default: 2 to 30 days before the start, moving every four weeks",

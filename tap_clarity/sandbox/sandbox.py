@@ -1,4 +1,4 @@
-"""The sandbox as a thing to hold: a world, a clock and a server around them."""
+"""`Sandbox`: an emulator to start and stop, with its world, clock, faults and request log."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-from tap_clarity.sandbox.api.recent import Recent
-from tap_clarity.sandbox.api.reports import ReportDesk, ReportTerms
+from tap_clarity.sandbox.api.recent import RecentMeasurements
+from tap_clarity.sandbox.api.reports import Reports, ReportSettings
 from tap_clarity.sandbox.api.routes import Api
 from tap_clarity.sandbox.behavior.quirks import Switches
 from tap_clarity.sandbox.core.clock import Clock
-from tap_clarity.sandbox.core.timestamps import SECOND, instant
-from tap_clarity.sandbox.http.middleware import Gate
+from tap_clarity.sandbox.core.timestamps import SECOND, to_millis
 from tap_clarity.sandbox.http.server import Server
-from tap_clarity.sandbox.testing.admin_api import Control
+from tap_clarity.sandbox.testing.admin_api import AdminApi
+from tap_clarity.sandbox.testing.expected_data import ExpectedData
 from tap_clarity.sandbox.testing.faults import Faults
+from tap_clarity.sandbox.testing.middleware import Middleware
 from tap_clarity.sandbox.testing.request_log import RequestLog
 from tap_clarity.sandbox.world.world import World, anchor_for
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, eq=False)
 class Sandbox:
-    """An emulated Clarity on loopback.
+    """An emulator of the Clarity API on loopback.
 
     >>> with Sandbox(now="2026-03-01T00:00:00Z", frozen=True) as sandbox:
     ...     sandbox.url.startswith("http://127.0.0.1:")
@@ -58,6 +59,7 @@ class Sandbox:
 
     clock: Clock = field(init=False)
     world: World = field(init=False)
+    expected: ExpectedData = field(init=False)
     requests: RequestLog = field(init=False, default_factory=RequestLog)
     faults: Faults = field(init=False, default_factory=Faults)
 
@@ -69,20 +71,22 @@ class Sandbox:
         quirks: Iterable[str],
         parameters: Mapping[str, Any] | None,
     ) -> None:
-        start = instant(now or datetime.now(UTC))
+        start = to_millis(now or datetime.now(UTC))
         self.clock = Clock(start, frozen=frozen)
-        settled = instant(anchor) if anchor else anchor_for(start)
+        anchored_at = to_millis(anchor) if anchor else anchor_for(start)
         switches = Switches(quirks, parameters)
-        self.world = World(self.seed, self.datasources, settled, self.org, switches)
+        self.world = World(self.seed, self.datasources, anchored_at, self.org, switches)
+        self.expected = ExpectedData(self.world)
 
     def __enter__(self) -> Self:
         self._server = Server(self.port)
-        self._reports = ReportDesk(self.world, self._server.url, self._terms())
-        recent = Recent(self.world, HTTPStatus(self.token_refusal), self.recent_format)
+        self._reports = Reports(self.world, self._server.url, self._report_settings())
+        token_refusal = HTTPStatus(self.token_refusal)
+        recent = RecentMeasurements(self.world, token_refusal, self.recent_format)
         api = Api(self.world, self.clock, self.api_key, recent, self._reports)
-        control = Control(self.world, self.clock, self.requests, self.faults)
-        self._server.answer = Gate(api, control).answer
-        self._server.seconds = lambda: self.clock.millis() / SECOND
+        admin_api = AdminApi(self.expected, self.clock, self.requests, self.faults)
+        self._server.handle = Middleware(api, admin_api).handle
+        self._server.current_time = lambda: self.clock.millis() / SECOND
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name="clarity-sandbox", daemon=True
         )
@@ -109,8 +113,8 @@ class Sandbox:
         """The quirks: `turn_on("all")`, `turn_off("odd-node-ids")`, `set(retention_days=30)`."""
         return self.world.switches
 
-    def _terms(self) -> ReportTerms:
-        return ReportTerms(
+    def _report_settings(self) -> ReportSettings:
+        return ReportSettings(
             seconds=self.report_seconds,
             url_seconds=self.url_seconds,
             daily_quota=self.daily_quota,

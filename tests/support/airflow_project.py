@@ -134,7 +134,7 @@ def _prepare(root: Path) -> None:
 
 
 def _shards(saltbay: Sandbox, ferry: Sandbox) -> list[Record]:
-    ids = [each["datasource_id"] for each in saltbay.world.resource("datasources", FIRST_RUN)]
+    ids = [each["datasource_id"] for each in saltbay.expected.records("datasources", FIRST_RUN)]
     saltbay_at, ferry_at = ({"TAP_CLARITY_API_URL": each.url} for each in (saltbay, ferry))
     half = {"report_daily_limit": 15, "env": saltbay_at}
     return [

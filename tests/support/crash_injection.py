@@ -304,5 +304,5 @@ def truth() -> dict[str, list[Record]]:
 
 
 def _told(start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
-    measured = city(as_of).world.truth("hour", start, end, as_of)
+    measured = city(as_of).expected.measurements("hour", start, end, as_of)
     return expected_records(each for each in measured if each.metric == METRIC)

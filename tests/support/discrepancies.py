@@ -67,19 +67,25 @@ OF_JSON = (
 def discrepancy_rows() -> Iterator[tuple[str, ...]]:
     """Give the page's table."""
     for quirk in Quirk:
-        yield str(quirk.number), f"`{quirk.label}`", quirk.says, DOES[quirk], _shown_by(quirk)
+        yield (
+            str(quirk.number),
+            f"`{quirk.label}`",
+            quirk.description,
+            DOES[quirk],
+            _shown_by(quirk),
+        )
 
 
 def quirk_rows() -> Iterator[tuple[str, ...]]:
     """Give the table of the numbered quirks for docs/sandbox.md."""
     for quirk in Quirk:
-        yield str(quirk.number), f"`{quirk.label}`", quirk.evidence, quirk.says
+        yield str(quirk.number), f"`{quirk.label}`", quirk.evidence, quirk.description
 
 
 def unknown_rows() -> Iterator[tuple[str, ...]]:
     """Give the table of the behaviours that the documentation leaves open."""
     for unknown in Unknown:
-        yield f"`{unknown.label}`", unknown.evidence, unknown.says
+        yield f"`{unknown.label}`", unknown.evidence, unknown.description
 
 
 def parameter_rows() -> Iterator[tuple[str, ...]]:
@@ -90,7 +96,7 @@ def parameter_rows() -> Iterator[tuple[str, ...]]:
 
 def fault_rows() -> Iterator[tuple[str, ...]]:
     for name, kind in (KINDS | UNKNOWN_KINDS).items():
-        yield f"`{name}`", kind.evidence, kind.says
+        yield f"`{name}`", kind.evidence, kind.description
 
 
 def _shown_by(quirk: Quirk) -> str:

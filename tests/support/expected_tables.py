@@ -57,7 +57,7 @@ def daily(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
 def hourly_wide(sandbox: Sandbox) -> list[Record]:
     """Tell the datasource measurements of HOURLY."""
     start, end = (datetime.fromisoformat(HOURLY[name]) for name in ("start_date", "end_date"))
-    truth = sandbox.world.truth("hour", start, end, sandbox.clock.now() + REPORT_TAKES)
+    truth = sandbox.expected.measurements("hour", start, end, sandbox.clock.now() + REPORT_TAKES)
     wide = columns("datasource_measurements", "wide", "hour")
     return _widened(expected_records(truth, qc_flags=True).values(), wide)
 
@@ -77,7 +77,7 @@ def dictionary() -> list[Record]:
 def resource(sandbox: Sandbox, stream: str) -> list[Record]:
     """Tell the table of metadata; what has no column is kept beside."""
     known = dict.fromkeys(columns(stream))
-    return [_fitted(told, known) for told in sandbox.world.resource(stream, sandbox.clock.now())]
+    return [_fitted(told, known) for told in sandbox.expected.records(stream, sandbox.clock.now())]
 
 
 def in_utc(value: str | None) -> str | None:
@@ -100,12 +100,14 @@ def _fitted(told: Record, known: Record) -> Record:
 
 
 def _measurements(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
-    world, now = sandbox.world, sandbox.clock.now()
+    expected, now = sandbox.expected, sandbox.clock.now()
     built, midnight = now + REPORT_TAKES, now.replace(hour=0, minute=0)
-    recent = world.truth("day", now - _CACHE, now, now)
-    report = world.truth("day", _START, midnight, built)
-    nodes = world.truth_of_sources("day", _START, midnight, built, world.node_ids(now))
-    sites = world.truth_of_sources("day", _START, midnight, built, world.reference_site_ids(now))
+    recent = expected.measurements("day", now - _CACHE, now, now)
+    report = expected.measurements("day", _START, midnight, built)
+    nodes = expected.measurements_of_sources("day", _START, midnight, built, expected.node_ids(now))
+    sites = expected.measurements_of_sources(
+        "day", _START, midnight, built, expected.reference_site_ids(now)
+    )
     return {
         "recent_measurements": expected_records(recent, qc_flags=True),
         "datasource_measurements": expected_records(report, qc_flags=True),

@@ -381,4 +381,4 @@ def _attacking(sandbox: Sandbox, attack: Attack, target: Target) -> Iterator[dic
 
 def _always(sandbox: Sandbox, answer: dict[str, Any], **call: str) -> None:
     body = json.dumps(answer)
-    sandbox.faults.order("status", status=200, body=body, times=None, **call)
+    sandbox.faults.inject("status", status=200, body=body, times=None, **call)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.sandbox.api.reports import FILES
+from tap_clarity.sandbox.api.file_links import FILES_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox import Sandbox
 
 ALL_PATHS, RECENT_PATHS = "/v2/*", "/v2/recent*"
-REQUEST, REPORTS, REPORT_FILES = "/v2/report-requests", "/v2/report-request*", f"{FILES}*"
+REQUEST, REPORTS, REPORT_FILES = "/v2/report-requests", "/v2/report-request*", f"{FILES_PATH}*"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Incident:
 
     @contextmanager
     def injected(self, sandbox: Sandbox) -> Iterator[None]:
-        sandbox.faults.order(self.kind, **dict(self.details))
+        sandbox.faults.inject(self.kind, **dict(self.details))
         try:
             yield
         finally:

@@ -219,7 +219,7 @@ class JobsRunner:
     def rows(self, day: int) -> int:
         """Count the rows that a day truly has."""
         window, now = march(day), self.sandbox.clock.now()
-        truth = self.sandbox.world.truth("hour", window.start, window.end, now)
+        truth = self.sandbox.expected.measurements("hour", window.start, window.end, now)
         return sum(measurement.metric == METRIC for measurement in truth)
 
     def requests(self) -> list[tuple[int, int]]:
@@ -240,7 +240,7 @@ def polled_at(sandbox: Sandbox) -> list[datetime]:
 
 def answer(sandbox: Sandbox, times: int | None = 1, **record: Any) -> None:  # noqa: ANN401
     """Let the next polls be answered with this record."""
-    sandbox.faults.order(
+    sandbox.faults.inject(
         "status", path=POLLS, method="GET", times=times, status=200, body=json.dumps(record)
     )
 

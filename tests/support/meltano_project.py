@@ -191,7 +191,7 @@ def town() -> Sandbox:
 
 def hourly(sandbox: Sandbox, start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
     """Tell the hours of [start, end) as they were told at an instant, by key."""
-    truth = sandbox.world.truth("hour", start, end, as_of)
+    truth = sandbox.expected.measurements("hour", start, end, as_of)
     return expected_records(each for each in truth if each.metric not in ON_REQUEST)
 
 

@@ -14,8 +14,9 @@ from unittest.mock import patch
 from tap_clarity import tap as tap_module
 from tap_clarity.api.errors import ClarityError
 from tap_clarity.output import line_writer as writer
-from tap_clarity.sandbox.core.timestamps import instant
-from tap_clarity.sandbox.world.measurements import cells, entered_cache
+from tap_clarity.sandbox.core.timestamps import to_millis
+from tap_clarity.sandbox.world.measurements import cells
+from tap_clarity.sandbox.world.rows import entered_cache
 from tap_clarity.sandbox.world.world import Window
 from tap_clarity.streams.datasources import Datasources
 from tap_clarity.streams.recent import RecentMeasurements
@@ -171,16 +172,18 @@ def facts(
     prefix: str = METRICS,
 ) -> dict[Key, Fact]:
     """Tell all that exists by now of the metrics with a prefix, from a start on, by key."""
-    world, now, reads = sandbox.world, sandbox.clock.millis(), [*map(instant, read_at)]
+    world, now, reads = sandbox.world, sandbox.clock.millis(), [*map(to_millis, read_at)]
     found = {}
-    for row in world.rows(world.visible(now), Window(frequency, instant(start), now)):
+    for row in world.rows(world.visible(now), Window(frequency, to_millis(start), now)):
         if row.arrival > now:
             continue
         versions = [cells(row, read) for read in (now, *reads) if read >= row.arrival]
         was_readable = entered_cache(row) and row.arrival <= reads[-1]
         for cell, *earlier in zip(*versions, strict=True):
             if cell.metric.name.startswith(prefix):
-                ((key, record),) = expected_records([world.measurement(row, cell)]).items()
+                ((key, record),) = expected_records(
+                    [sandbox.expected.measurement(row, cell)]
+                ).items()
                 found[key] = Fact(record, was_readable, all(cell == then for then in earlier))
     return found
 

@@ -160,7 +160,7 @@ def truth(
     sandbox: Sandbox, start: str, end: str, as_of: datetime | None = None
 ) -> dict[Key, Record]:
     """Give the hourly records that the target has to hold."""
-    found = sandbox.world.truth("hour", start, end, as_of or sandbox.clock.now())
+    found = sandbox.expected.measurements("hour", start, end, as_of or sandbox.clock.now())
     return expected_records(found)
 
 

@@ -1,4 +1,4 @@
-"""A client for tests: a few lines that share nothing with the tap or the sandbox."""
+"""A client of the sandbox for tests, which shares no code with the tap or the sandbox."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from http.client import HTTPResponse
 
     from tap_clarity.sandbox import Measurement, Sandbox
 
 
-class Reply(NamedTuple):
-    """An answer, whatever its status."""
+class Response(NamedTuple):
+    """A response, whatever its status."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,38 +38,38 @@ class Reply(NamedTuple):
 
 
 Key = tuple[str, str, str]
-Facts = tuple[float | None, float | None, str]
+Values = tuple[float | None, float | None, str]
 
 
 @dataclass(frozen=True)
 class Client:
-    """Speaks to a sandbox over real HTTP."""
+    """Sends requests to a sandbox over HTTP."""
 
     sandbox: Sandbox
 
-    def get(self, path: str, *, key: str | None = None, **query: str) -> Reply:
+    def get(self, path: str, *, key: str | None = None, **query: str) -> Response:
         query = query if path.startswith("/_sandbox") else {"org": self.sandbox.org, **query}
         return self.send("GET", f"{path}?{urllib.parse.urlencode(query)}", None, key)
 
-    def post(self, path: str, body: object, *, key: str | None = None) -> Reply:
+    def post(self, path: str, body: object, *, key: str | None = None) -> Response:
         if isinstance(body, dict) and path.startswith("/v2"):
             body = {"org": self.sandbox.org, **body}
         return self.send("POST", path, json.dumps(body).encode(), key)
 
-    def send(self, method: str, path: str, body: bytes | None, key: str | None) -> Reply:
+    def send(self, method: str, path: str, body: bytes | None, key: str | None) -> Response:
         headers = {"x-api-key": key or self.sandbox.api_key, "Accept-Encoding": "gzip"}
         return fetch(self.sandbox.url + path, method, body, headers)
 
-    def recent(self, frequency: str, **body: object) -> Reply:
+    def recent(self, frequency: str, **body: object) -> Response:
         query = {"allDatasources": True, "outputFrequency": frequency, **body}
         return self.post("/v2/recent-datasource-measurements-query", query)
 
-    def go_on(self, token: str) -> Reply:
+    def continue_recent(self, token: str) -> Response:
         body = {"continuationToken": token}
         return self.post("/v2/recent-datasource-measurements-continuation", body)
 
-    def order(self, frequency: str, start: str, end: str, /, **body: object) -> Reply:
-        order = {
+    def request_report(self, frequency: str, start: str, end: str, /, **body: object) -> Response:
+        fields = {
             "report": "datasource-measurements",
             "outputFrequency": frequency,
             "startTime": start,
@@ -74,15 +77,15 @@ class Client:
             "allDatasources": True,
             **body,
         }
-        return self.post("/v2/report-requests", order)
+        return self.post("/v2/report-requests", fields)
 
     def poll(self, report_id: str) -> dict[str, Any]:
         record: dict[str, Any] = self.get(f"/v2/report-requests/{report_id}").json
         return record
 
     def report(self, frequency: str, start: str, end: str, /, **body: object) -> str:
-        """Go all the way from the request to the file's text."""
-        record = self.poll(self.order(frequency, start, end, **body).json["reportId"])
+        """Request a report, and return the text of its file."""
+        record = self.poll(self.request_report(frequency, start, end, **body).json["reportId"])
         return fetch(record["urls"][0]).body.decode()
 
 
@@ -91,24 +94,34 @@ def fetch(
     method: str = "GET",
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Reply:
+) -> Response:
     request = urllib.request.Request(url, body, dict(headers or {}), method=method)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return _reply(answer.status, answer.headers, answer.read())
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            return _response(response.status, response.headers, response.read())
     except urllib.error.HTTPError as error:
         with error:
-            return _reply(error.code, error.headers, error.read())
+            return _response(error.code, error.headers, error.read())
 
 
-def _reply(status: int, headers: Any, body: bytes) -> Reply:  # noqa: ANN401
+def _response(status: int, headers: Any, body: bytes) -> Response:  # noqa: ANN401
     zipped = headers.get("Content-Encoding") == "gzip"
-    return Reply(status, headers, gzip.decompress(body) if zipped else body)
+    return Response(status, headers, gzip.decompress(body) if zipped else body)
 
 
-def facts_of_csv(text: str) -> dict[Key, Facts]:
+@contextmanager
+def open_raw(url: str, **headers: str) -> Iterator[HTTPResponse]:
+    """Send a GET, and return the response without decoding it."""
+    parts = urllib.parse.urlsplit(url)
+    with closing(HTTPConnection(parts.netloc, timeout=5)) as connection:
+        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
+        with connection.getresponse() as response:
+            yield response
+
+
+def values_of_csv(text: str) -> dict[Key, Values]:
     """Read a wide table into (datasource, time, metric) -> (raw, value, status)."""
-    found: dict[Key, Facts] = {}
+    found: dict[Key, Values] = {}
     for row in csv.DictReader(io.StringIO(text)):
         time = row.get("time") or row["startOfPeriod"]
         for column, status in row.items():
@@ -125,8 +138,8 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def facts_of_long(payload: dict[str, Any]) -> dict[Key, Facts]:
-    found: dict[Key, Facts] = {}
+def values_of_json_long(payload: dict[str, Any]) -> dict[Key, Values]:
+    found: dict[Key, Values] = {}
     for item in payload["data"]:
         key = (item["datasourceId"], item["time"], item["metric"])
         assert key not in found
@@ -134,11 +147,17 @@ def facts_of_long(payload: dict[str, Any]) -> dict[Key, Facts]:
     return found
 
 
-def facts_of_truth(told: Iterable[Measurement]) -> dict[Key, Facts]:
-    found: dict[Key, Facts] = {}
-    for each in told:
+def values_of_measurements(measurements: Iterable[Measurement]) -> dict[Key, Values]:
+    found: dict[Key, Values] = {}
+    for each in measurements:
         time = each.time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{each.time.microsecond // 1000:03d}Z"
         key = (each.datasource_id, time, each.metric)
         assert key not in found
         found[key] = (each.raw, each.value, each.status)
     return found
+
+
+def default_values(measurements: Iterable[Measurement]) -> dict[Key, Values]:
+    """Return the values of the metrics that a request without metricSelect returns."""
+    values = values_of_measurements(measurements)
+    return {key: value for key, value in values.items() if "pm10ConcMassNowcast" not in key[2]}

@@ -155,7 +155,7 @@ def _struck(sandbox: Sandbox, strike: Strike, state: Json, env: dict[str, str]) 
     sandbox.clock.set(NOW)
     sandbox.requests.clear()
     order = fault.order | ({"seconds": STALL} if "seconds" in fault.order else {})
-    sandbox.faults.order(**order, path=call.path, method=call.method, times=strike.times)
+    sandbox.faults.inject(**order, path=call.path, method=call.method, times=strike.times)
     run = run_guarded(
         sandbox,
         streams=call.streams,

@@ -7,8 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.sandbox.core.timestamps import instant
-from tap_clarity.sandbox.world.measurements import cells, entered_cache
+from tap_clarity.sandbox.core.timestamps import to_millis
+from tap_clarity.sandbox.world.measurements import cells
+from tap_clarity.sandbox.world.rows import entered_cache
 from tap_clarity.sandbox.world.world import Window
 from tests.support.constants import NOW
 from tests.support.tap_process import expected_records
@@ -16,8 +17,7 @@ from tests.support.tap_process import expected_records
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_clarity.sandbox.world.measurements import Row
-    from tap_clarity.sandbox.world.world import World
+    from tap_clarity.sandbox.world.rows import Row
     from tests.support.tap_process import Key, Record
 
 Frequency = Literal["minute", "hour", "day"]
@@ -52,7 +52,7 @@ def all_rows(frequency: Frequency, start: str, end: str) -> tuple[Row, ...]:
     Of samples, those of one slow node are many enough.
     """
     sandbox = city()
-    window = Window(frequency, instant(start), instant(end))
+    window = Window(frequency, to_millis(start), to_millis(end))
     metric = {METRIC[frequency]}
     datasources = sandbox.world.datasources
     chosen = datasources if frequency != "minute" else [e for e in datasources if e.index == SLOW]
@@ -68,9 +68,9 @@ class ExpectedData:
     """
 
     def __init__(
-        self, world: World, rows: Sequence[Row], ids: Sequence[str], id_field: str
+        self, sandbox: Sandbox, rows: Sequence[Row], ids: Sequence[str], id_field: str
     ) -> None:
-        self._world = world
+        self._sandbox = sandbox
         self._id_field = id_field
         wanted = frozenset(ids)
         self.rows = [row for row in rows if self.id_of(row) in wanted]
@@ -86,12 +86,12 @@ class ExpectedData:
 
     def find(self, key: Key) -> Row | None:
         """Find the row of a record."""
-        return self._by_place.get((key[1], instant(key[4])))
+        return self._by_place.get((key[1], to_millis(key[4])))
 
     def record(self, row: Row, as_of: int) -> tuple[Key, Record]:
         """Give the record of a row as it stands at a time."""
         (cell,) = cells(row, as_of, {METRIC[row.frequency]})
-        found = expected_records([self._world.measurement(row, cell)], self._id_field)
+        found = expected_records([self._sandbox.expected.measurement(row, cell)], self._id_field)
         ((key, record),) = found.items()
         return key, record
 

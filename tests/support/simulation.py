@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_clarity.sandbox.core.timestamps import DAY, HOUR, MINUTE, SECOND, instant, to_datetime
-from tap_clarity.sandbox.world.measurements import CACHE_DEPTHS, is_late
+from tap_clarity.sandbox.core.timestamps import DAY, HOUR, MINUTE, SECOND, to_datetime, to_millis
+from tap_clarity.sandbox.world.rows import CACHE_DEPTHS, is_late
 from tests.support.interrupted_tap import (
     DATASOURCES,
     KILLED,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.sandbox import Sandbox
     from tap_clarity.sandbox.api.report_records import Report
-    from tap_clarity.sandbox.world.measurements import Row
+    from tap_clarity.sandbox.world.rows import Row
     from tests.support.interrupted_tap import Interruption
     from tests.support.simulated_data import Frequency
     from tests.support.tap_process import Json, Key, Record, TapRun
@@ -83,7 +83,7 @@ def join(spans: Iterable[Span]) -> list[Span]:
 
 def spans_of(values: Iterable[Sequence[Any]], first: int = 0) -> list[Span]:
     """Read the windows of a state's list, each from this place of its entry on."""
-    return [Span(instant(each[first]), instant(each[first + 1])) for each in values]
+    return [Span(to_millis(each[first]), to_millis(each[first + 1])) for each in values]
 
 
 @dataclass
@@ -134,8 +134,7 @@ class Simulation:
     _read_at: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        world = self.sandbox.world
-        first = world.parameters.first_instant or 0
+        first = self.sandbox.world.parameters.data_start or 0
         rows = [row for row in all_rows(self.frequency, *self.period) if row.time >= first]
         nodes = sorted(
             {row.source_id for row in rows if row.datasource.source_type == "CLARITY_NODE"}
@@ -144,7 +143,7 @@ class Simulation:
         for stream in STREAMS:
             of_nodes = stream == NODES
             ids, id_field = (nodes, "node_id") if of_nodes else (datasources, "datasource_id")
-            self.facts[stream] = StreamFacts(ExpectedData(world, rows, ids, id_field))
+            self.facts[stream] = StreamFacts(ExpectedData(self.sandbox, rows, ids, id_field))
         self._awaited = deque(by_arrival(self.facts[RECENT].expected.rows))
         self.settings = {
             "output_frequency": self.frequency,
@@ -160,7 +159,7 @@ class Simulation:
         self.statuses[run.status] += 1
         self._count_requests()
         self._check_status(run)
-        self._read_at = [instant(call["at"]) for call in calls(self.sandbox, "POST", RECENT_PATH)]
+        self._read_at = [to_millis(call["at"]) for call in calls(self.sandbox, "POST", RECENT_PATH)]
         self._load(run)
         self.max_state_bytes = max(self.max_state_bytes, state_size(self.state))
         assert self.max_state_bytes <= MAX_STATE_BYTES, self.state
@@ -254,7 +253,7 @@ class Simulation:
         """Check that a report is no longer pending for one of the reasons that are allowed."""
         report = self._report(id_)
         requested = self._windows[id_]
-        served = Span(report.order.start, report.order.end)
+        served = Span(report.query.start, report.query.end)
         window = served if served.start < served.end else requested
         if any(span.overlaps(window) for span in spans_of(after.get("failing") or [])):
             return
@@ -267,7 +266,7 @@ class Simulation:
         if self._is_closed_as_empty(stream, report, run):
             facts.closed.append(window)
             return
-        for row in facts.expected.within(*report.order.window[1:]):
+        for row in facts.expected.within(*report.query.served_window[1:]):
             if row.arrival <= report.ready_at and is_included(row, report):
                 key, record = facts.expected.record(row, report.ready_at)
                 there = facts.table.get(key)
@@ -279,15 +278,15 @@ class Simulation:
 
         Either two reports of it were blank, or one report in two runs.
         """
-        start = f"{to_datetime(report.order.start):%Y-%m-%d %H:%M}"
+        start = f"{to_datetime(report.query.start):%Y-%m-%d %H:%M}"
         if f"{stream}: two polls in a row found no data for {start} to " not in run.errors:
             return False
         same = [
             each for each in self._windows.items() if each[1] == self._windows[report.report_id]
         ]
-        kinds = [self._report(id_).kind for id_, _ in same]
+        kinds = [self._report(id_).query.displayed_kind for id_, _ in same]
         is_second_poll = report.report_id in self._pending_at_start[stream]
-        assert is_second_poll or kinds.count(report.kind) > 1, (
+        assert is_second_poll or kinds.count(report.query.displayed_kind) > 1, (
             f"{stream}: {start} is closed after one poll"
         )
         return True
@@ -322,7 +321,7 @@ class Simulation:
         bookmark, facts = self.bookmark(RECENT), self.facts[RECENT]
         if not bookmark.get("covered_until") or not self._read_at:
             return
-        until = min(self._read_at[-1], instant(bookmark["covered_until"]) + MINUTE) - SECOND
+        until = min(self._read_at[-1], to_millis(bookmark["covered_until"]) + MINUTE) - SECOND
         if self.recent_since is None:
             depth = min(CACHE_DEPTHS[self.frequency], self.first_query_reaches or 10 * DAY)
             self.recent_since = until - depth + 2 * MAX_CLOCK_SKEW
@@ -360,7 +359,7 @@ class Simulation:
         for stream in (DATASOURCES, NODES):
             facts = self.facts[stream]
             (whole,) = spans_of(self.bookmark(stream)["covered"])
-            assert whole.start == instant(start)
+            assert whole.start == to_millis(start)
             assert whole.end > now - self.max_lag
             self._check_freshness(stream)
             for row in facts.expected.within(*whole):
@@ -373,7 +372,9 @@ class Simulation:
     def _check_freshness(self, stream: str) -> None:
         """Check that no older report has replaced the values of a newer one."""
         facts = self.facts[stream]
-        reports = [each for each in self._reports().values() if each.kind == KINDS[stream]]
+        reports = [
+            each for each in self._reports().values() if each.query.displayed_kind == KINDS[stream]
+        ]
         for key, as_of in facts.read_as_of.items():
             row = facts.expected.find(key)
             assert row
@@ -381,7 +382,7 @@ class Simulation:
                 report.ready_at
                 for report in reports
                 if report.ready_at >= as_of
-                and report.order.window.start <= row.time < report.order.window.end
+                and report.query.served_window.start <= row.time < report.query.served_window.end
             }
             versions = [facts.expected.record(row, at)[1] for at in times]
             there = facts.table[key]
@@ -390,7 +391,7 @@ class Simulation:
 
 def is_included(row: Row, report: Report) -> bool:
     """Tell whether a report was requested for the node of a row; ids may have been left out."""
-    return report.order.sources is None or row.source_id in report.order.sources
+    return report.query.source_ids is None or row.source_id in report.query.source_ids
 
 
 def state_size(state: Json) -> int:

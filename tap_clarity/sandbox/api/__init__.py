@@ -1,1 +1,1 @@
-"""Handlers of the emulated API."""
+"""The emulated API: routes, handlers, and the forms of requests and responses."""

@@ -1,4 +1,4 @@
-"""Column names in the three label styles."""
+"""Column labels in the three styles: canonical, English and legacy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tap_clarity.sandbox.behavior.quirks import Quirk, Quirks
 from tap_clarity.sandbox.behavior.unknowns import Unknown
+from tap_clarity.sandbox.world.metrics import displayed_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,13 +62,9 @@ _LEGACY_AGGREGATES: Final = {
 }
 
 
-def canonical(name: str, quirks: Quirks) -> str:
-    return name.replace("Nowcast", "NowCast") if Quirk.NOWCAST_CASING in quirks else name
-
-
-def style_of(asked: str, quirks: Quirks) -> str:
-    """Choose the style of the columns: as asked, unless all are English."""
-    return "english" if Unknown.ENGLISH_LABELS in quirks else asked
+def style_of(requested: str, quirks: Quirks) -> str:
+    """Return the style of the columns: as requested, unless all are English."""
+    return "english" if Unknown.ENGLISH_LABELS in quirks else requested
 
 
 def id_label(name: str, style: str, quirks: Quirks) -> str:
@@ -87,7 +84,7 @@ def _canonical_cell(metric: Metric, attribute: str, quirks: Quirks) -> str:
     separator = "_" if Unknown.UNDERSCORE_COLUMNS in quirks else "."
     if Unknown.CAPITAL_ATTRIBUTES in quirks:
         attribute = attribute[0].upper() + attribute[1:]
-    return f"{canonical(metric.name, quirks)}{separator}{attribute}"
+    return f"{displayed_name(metric.name, quirks)}{separator}{attribute}"
 
 
 def _english_cell(metric: Metric, attribute: str, quirks: Quirks) -> str:

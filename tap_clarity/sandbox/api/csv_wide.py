@@ -1,4 +1,4 @@
-"""The wide table of csv-wide answers and of files: one line per row, a group per metric."""
+"""The wide table of csv-wide responses and report files: a line per row, columns per metric."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from tap_clarity.sandbox.api import column_labels as labels
+from tap_clarity.sandbox.api import column_labels
 from tap_clarity.sandbox.behavior.quirks import Quirk
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import iso
 from tap_clarity.sandbox.world.measurements import cells
-from tap_clarity.sandbox.world.metrics import with_concentrations
+from tap_clarity.sandbox.world.metrics import names_with_concentrations
 from tap_clarity.sandbox.world.positions import position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_clarity.sandbox.api.measurement_query import MeasurementQuery
-    from tap_clarity.sandbox.world.measurements import Cell, Row
+    from tap_clarity.sandbox.world.measurements import Cell
     from tap_clarity.sandbox.world.metrics import Metric
     from tap_clarity.sandbox.world.network import Datasource
+    from tap_clarity.sandbox.world.rows import Row
 
 Line = list[object]
 
-TIMES: Final = ("time", "startOfPeriod", "endOfPeriod")
-PLACES: Final = ("locationLatitude", "locationLongitude")
-_FIRST_TIME: Final = 4
+TIME_COLUMNS: Final = ("time", "startOfPeriod", "endOfPeriod")
+LOCATION_COLUMNS: Final = ("locationLatitude", "locationLongitude")
+_FIRST_TIME_COLUMN: Final = 4
 _LINES_PER_PART: Final = 200
 _PADDED_DECIMALS: Final = 2
-_PADDED_PLACES: Final = 8
+_PADDED_LOCATION_DECIMALS: Final = 8
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table's layout; `key` is the first column, and says what the rows are about."""
+    """The layout of a table; `key` is the first column: the id of the rows."""
 
     query: MeasurementQuery
     key: str
@@ -44,7 +45,7 @@ class Table:
 
     @classmethod
     def over(cls, query: MeasurementQuery, key: str, datasources: list[Datasource]) -> Self:
-        """Lay out all columns that were asked for, whatever the devices have."""
+        """Lay out all requested columns, whatever the devices measure."""
         columns = query.columns()
         if Quirk.PADDED_JSON_LONG in query.quirks:
             modules = frozenset[str]().union(*(each.modules for each in datasources))
@@ -57,30 +58,33 @@ class Table:
         return self.query.frequency != "minute" and Quirk.SWAPPED_COLUMNS not in quirks
 
     def id_columns(self) -> list[str]:
-        times = TIMES[1:] if self._has_periods else TIMES[:1]
-        return [self.key, "sourceId", "sourceType", "outputFrequency", *times, *PLACES]
+        times = TIME_COLUMNS[1:] if self._has_periods else TIME_COLUMNS[:1]
+        return [self.key, "sourceId", "sourceType", "outputFrequency", *times, *LOCATION_COLUMNS]
 
     def header(self) -> list[str]:
         quirks = self.query.quirks
-        style = labels.style_of(self.query.label_style, quirks)
+        style = column_labels.style_of(self.query.label_style, quirks)
         groups = (
-            labels.cell_label(metric, attribute, style, quirks)
+            column_labels.cell_label(metric, attribute, style, quirks)
             for metric in self.columns
             for attribute in self.query.attributes()
         )
-        return [*(labels.id_label(each, style, quirks) for each in self.id_columns()), *groups]
+        return [
+            *(column_labels.id_label(each, style, quirks) for each in self.id_columns()),
+            *groups,
+        ]
 
     def lines(self, rows: Iterable[Row], as_of: int) -> Iterator[Line]:
-        """Fill the table; a row without any of the columns is left out."""
+        """Generate the lines; a row without any of the columns is skipped."""
         width = len(self.query.attributes())
-        needed = with_concentrations(self.columns)
-        places = {metric.name: turn * width for turn, metric in enumerate(self.columns)}
+        needed = names_with_concentrations(self.columns)
+        offsets = {metric.name: at * width for at, metric in enumerate(self.columns)}
         for row in rows:
-            line: Line = [None] * (len(places) * width)
+            line: Line = [None] * (len(offsets) * width)
             for cell in cells(row, as_of, needed):
-                at = places.get(cell.metric.name)
-                if at is not None:
-                    line[at : at + width] = self._group(cell)
+                offset = offsets.get(cell.metric.name)
+                if offset is not None:
+                    line[offset : offset + width] = self._group(cell)
             if any(line):
                 yield [*self._identity(row), *line]
 
@@ -104,7 +108,7 @@ class Table:
         return [*group, cell.raw, cell.status, cell.value]
 
     def csv_parts(self, lines: Iterable[Line]) -> Iterator[bytes]:
-        """Write CSV, some lines at a time."""
+        """Generate CSV, some lines at a time."""
         buffer = io.StringIO()
         quirks = self.query.quirks
         write = csv.writer(
@@ -116,12 +120,12 @@ class Table:
         written = self._padded(lines) if Quirk.PADDED_NUMBERS in quirks else lines
         if Unknown.MISSING_WORDS in quirks:
             written = self._with_missing_words(written)
-        last_time = len(self.id_columns()) - len(PLACES)
-        for turn, line in enumerate(written, start=1):
-            for at in range(_FIRST_TIME, last_time):
-                line[at] = iso(line[at])  # type: ignore[arg-type] # an instant until here
+        last_time = len(self.id_columns()) - len(LOCATION_COLUMNS)
+        for number, line in enumerate(written, start=1):
+            for column in range(_FIRST_TIME_COLUMN, last_time):
+                line[column] = iso(line[column])  # type: ignore[arg-type] # until here an integer
             write(line)
-            if turn % _LINES_PER_PART == 0:
+            if number % _LINES_PER_PART == 0:
                 yield _drain(buffer)
         yield _drain(buffer)
 
@@ -131,15 +135,15 @@ class Table:
             yield [word if cell is None else cell for cell in line]
 
     def _padded(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """Add zeros to all but indices, which are whole numbers always."""
-        after = len(self.id_columns())
-        before = after - len(PLACES)
+        """Add zeros to all numbers but air-quality indices, which are whole numbers."""
+        last = len(self.id_columns())
+        first = last - len(LOCATION_COLUMNS)
         pad = [metric.standard is None for metric in self.columns for _ in self.query.attributes()]
         for line in lines:
-            places = [f"{place:.{_PADDED_PLACES}f}" for place in line[before:after]]
-            values = zip(line[after:], pad, strict=True)
+            location = [f"{each:.{_PADDED_LOCATION_DECIMALS}f}" for each in line[first:last]]
+            values = zip(line[last:], pad, strict=True)
             padded = [_with_zeros(value) if wanted else value for value, wanted in values]
-            yield [*line[:before], *places, *padded]
+            yield [*line[:first], *location, *padded]
 
 
 def _drain(buffer: io.StringIO) -> bytes:
@@ -150,7 +154,7 @@ def _drain(buffer: io.StringIO) -> bytes:
 
 
 def _with_zeros(value: object) -> object:
-    """Write two decimals at least, never taking a digit away: `13.90`, but `0.9971`."""
+    """Write at least two decimals and remove none: `13.90`, but `0.9971`."""
     if not isinstance(value, int | float):
         return value
     whole, _, decimals = str(value).partition(".")

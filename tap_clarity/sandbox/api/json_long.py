@@ -1,23 +1,23 @@
-"""The json-long answer: one object per metric that a device has."""
+"""The json-long response: an object per row and metric."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.sandbox.api import column_labels as labels
 from tap_clarity.sandbox.behavior.quirks import Quirk
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import iso
 from tap_clarity.sandbox.world.measurements import cells
-from tap_clarity.sandbox.world.metrics import with_concentrations
+from tap_clarity.sandbox.world.metrics import displayed_name, names_with_concentrations
 from tap_clarity.sandbox.world.positions import position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_clarity.sandbox.api.measurement_query import MeasurementQuery
-    from tap_clarity.sandbox.world.measurements import Cell, Row
+    from tap_clarity.sandbox.world.measurements import Cell
+    from tap_clarity.sandbox.world.rows import Row
 
 Item = dict[str, Any]
 
@@ -28,7 +28,7 @@ def json_parts(
     rows: Iterable[Row],
     as_of: int,
 ) -> Iterator[bytes]:
-    """Write the answer as it is worked out; `locations` is missing when nothing came."""
+    """Generate the response in parts; `locations` is missing if there is no data."""
     locations: dict[str, Item] = {}
     yield b'{"request": ' + _json(echo) + b', "data": ['
     separator = b""
@@ -51,12 +51,12 @@ def _json(value: object) -> bytes:
 def _items(query: MeasurementQuery, row: Row, as_of: int) -> Iterator[Item]:
     key = _key(query, row)
     columns = query.columns()
-    needed = with_concentrations(columns)
+    needed = names_with_concentrations(columns)
     found = {cell.metric.name: cell for cell in cells(row, as_of, needed)}
     for metric in columns:
-        name = labels.canonical(metric.name, query.quirks)
+        name = displayed_name(metric.name, query.quirks)
         if metric.name in found:
-            yield _item(query, key, name, _facts(query, found[metric.name]))
+            yield _item(query, key, name, _attributes(query, found[metric.name]))
         elif Quirk.PADDED_JSON_LONG in query.quirks:
             yield _item(query, key, name, dict.fromkeys(("raw", "value", "status")))
 
@@ -74,29 +74,29 @@ def _key(query: MeasurementQuery, row: Row) -> Item:
     }
 
 
-def _item(query: MeasurementQuery, key: Item, name: str, facts: Item) -> Item:
+def _item(query: MeasurementQuery, key: Item, name: str, attributes: Item) -> Item:
     if Quirk.NESTED_JSON_LONG in query.quirks:
-        return {**key, name: facts}
-    return {**key, "metric": name, **facts}
+        return {**key, name: attributes}
+    return {**key, "metric": name, **attributes}
 
 
-def _facts(query: MeasurementQuery, cell: Cell) -> Item:
-    facts: Item = {"raw": cell.raw, "value": cell.value, "status": cell.status}
+def _attributes(query: MeasurementQuery, cell: Cell) -> Item:
+    attributes: Item = {"raw": cell.raw, "value": cell.value, "status": cell.status}
     if query.qc_assessment:
-        facts[query.attributes()[0]] = cell.assessment
+        attributes[query.attributes()[0]] = cell.assessment
     if Unknown.UNKNOWN_ATTRIBUTES in query.quirks:
-        facts["confidence"] = 0.5
+        attributes["confidence"] = 0.5
     if query.qc_flags:
-        facts["qcFlags"] = list(cell.flags)
-    return facts
+        attributes["qcFlags"] = list(cell.flags)
+    return attributes
 
 
 def _location(query: MeasurementQuery, row: Row) -> Item:
     latitude, longitude = position(row, query.quirks)
-    more = {"altitude": 12} if Unknown.UNKNOWN_ATTRIBUTES in query.quirks else {}
+    extra = {"altitude": 12} if Unknown.UNKNOWN_ATTRIBUTES in query.quirks else {}
     return {
         "datasourceId": row.datasource.datasource_id,
         "lat": round(latitude, query.location_rounding),
         "lon": round(longitude, query.location_rounding),
-        **more,
+        **extra,
     }

@@ -1,4 +1,4 @@
-"""The `metricSelect` language: a set of metrics, built from left to right."""
+"""The `metricSelect` language: terms that add or remove metrics, from left to right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from tap_clarity.sandbox.world.metrics import catalogue, default_names
+from tap_clarity.sandbox.world.metrics import all_metrics, default_metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,27 +26,27 @@ _MODULE_CATEGORIES: Final = {
 
 
 def select(text: str, frequency: Frequency) -> frozenset[str]:
-    """Name the chosen metrics; raises ValueError for an unknown category."""
+    """Return the names of the selected metrics; raises ValueError for an unknown category."""
     tokens = _TOKEN.findall(text.lower())
-    everything = catalogue(frequency)
+    metrics = all_metrics(frequency)
     starts = {
-        "default": default_names(frequency),
-        "all": frozenset(metric.name for metric in everything),
+        "default": default_metric_names(frequency),
+        "all": frozenset(metric.name for metric in metrics),
         "none": frozenset[str](),
         "only": frozenset[str](),
     }
-    chosen = set(starts["default"])
+    selected = set(starts["default"])
     if tokens and tokens[0] in starts:
-        chosen = set(starts[tokens.pop(0)])
+        selected = set(starts[tokens.pop(0)])
     adding = True
     for term in tokens:
         if term in {"+", "-"}:
             adding = term != "-"
         elif adding:
-            chosen |= _matches(term, everything)
+            selected |= _matches(term, metrics)
         else:
-            chosen -= _matches(term, everything)
-    return frozenset(chosen)
+            selected -= _matches(term, metrics)
+    return frozenset(selected)
 
 
 def _matches(term: str, metrics: Iterable[Metric]) -> set[str]:

@@ -1,4 +1,4 @@
-"""How many reports an organization may request, and in which span of time."""
+"""The report quota: how many reports the organization may request in which time range."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from tap_clarity.sandbox.api.errors import ApiError
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import DAY, HOUR, SECOND
-from tap_clarity.sandbox.http.http_types import ApiError
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox.behavior.quirks import Switches
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Quota:
-    """The report requests of the organization; without quirks its day is the UTC day."""
+    """Counts the report requests of the organization; without quirks a day is a UTC day."""
 
     switches: Switches
     per_day: int
     _requested: list[int] = field(default_factory=list)
 
     def used(self, now: int) -> int:
-        """Count the requests that still count, those of others in the organization included."""
+        """Return the requests used, those of others in the organization included."""
         since = self._since(now)
-        return sum(each >= since for each in self._requested) + self._by_others()
+        return sum(each >= since for each in self._requested) + self._used_by_others()
 
-    def take(self, now: int) -> None:
-        """Count a request, or raise the 429 of a quota that is used up."""
+    def use(self, now: int) -> None:
+        """Count a request; raises 429 if the quota is used up."""
         if self.used(now) >= self.per_day:
             raise ApiError(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -38,28 +38,28 @@ class Quota:
         self._requested.append(now)
 
     def _since(self, now: int) -> int:
-        if Unknown.ROLLING_QUOTA in self.switches.current:
+        if Unknown.ROLLING_QUOTA in self.switches.quirks:
             return now - DAY + 1
-        return now - (now - self._day_starts) % DAY
+        return now - (now - self._day_start) % DAY
 
     @property
-    def _day_starts(self) -> int:
-        if Unknown.QUOTA_DAY_SHIFTED in self.switches.current:
+    def _day_start(self) -> int:
+        if Unknown.QUOTA_DAY_SHIFTED in self.switches.quirks:
             return round(self.switches.parameters.quota_hour * HOUR)
         return 0
 
-    def _by_others(self) -> int:
-        if Unknown.SHARED_QUOTA in self.switches.current:
+    def _used_by_others(self) -> int:
+        if Unknown.SHARED_QUOTA in self.switches.quirks:
             return self.switches.parameters.requests_by_others
         return 0
 
     def _headers(self, now: int) -> dict[str, str]:
-        if Unknown.QUOTA_RETRY_AFTER not in self.switches.current:
+        if Unknown.QUOTA_RETRY_AFTER not in self.switches.quirks:
             return {}
-        return {"Retry-After": str(-((now - self._ends(now)) // SECOND))}
+        return {"Retry-After": str(-((now - self._resets_at(now)) // SECOND))}
 
-    def _ends(self, now: int) -> int:
+    def _resets_at(self, now: int) -> int:
         since = self._since(now)
-        if Unknown.ROLLING_QUOTA in self.switches.current:
+        if Unknown.ROLLING_QUOTA in self.switches.quirks:
             return min((each for each in self._requested if each >= since), default=now) + DAY
         return since + DAY

@@ -1,4 +1,4 @@
-"""Report files on disk: gzipped CSV or Parquet, written as a stream."""
+"""Report files on disk: writes gzipped CSV or Parquet as a stream, and serves it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tap_clarity.sandbox.api import csv_wide as wide
+from tap_clarity.sandbox.api import csv_wide
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.http.http_types import Response
 
@@ -24,8 +24,8 @@ PARQUET_MISSING: Final = (
     "this sandbox writes Parquet only where pyarrow is installed: "
     "pip install 'tap-clarity[parquet]', or ask for csv"
 )
-_PART: Final = 1 << 16
-_ROW_GROUP: Final = 5_000
+_PART_BYTES: Final = 1 << 16
+_ROW_GROUP_LINES: Final = 5_000
 
 
 def can_write_parquet() -> bool:
@@ -33,14 +33,14 @@ def can_write_parquet() -> bool:
 
 
 def write_csv(path: Path, parts: Iterable[bytes], *, zipped: bool) -> None:
-    with path.open("wb") as plain:
+    with path.open("wb") as file:
         if not zipped:
-            plain.writelines(parts)
+            file.writelines(parts)
             return
-        # No name and no time inside: the same report is the same bytes.
-        with gzip.GzipFile("", "wb", compresslevel=3, fileobj=plain, mtime=0) as file:
+        # Without name and time inside, the same report has the same bytes.
+        with gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as compressed:
             for part in parts:
-                file.write(part)
+                compressed.write(part)
 
 
 def blank_file(form: str, first_column: str) -> bytes:
@@ -50,7 +50,7 @@ def blank_file(form: str, first_column: str) -> bytes:
 
 
 def write_parquet(path: Path, table: Table, lines: Iterable[Line]) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - only those who ask for Parquet need it
+    import pyarrow as pa  # noqa: PLC0415 - needed only for Parquet
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     quirks = table.query.quirks
@@ -73,10 +73,10 @@ def _filled(values: list[object], missing: float | None) -> list[object]:
 
 
 def _arrow_type(pa: Any, name: str, quirks: Quirks) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    if name in wide.TIMES:
+    if name in csv_wide.TIME_COLUMNS:
         as_integer = Unknown.PARQUET_EPOCH_MILLISECONDS in quirks
         return pa.int64() if as_integer else pa.timestamp("ms", tz="UTC")
-    if name in wide.PLACES:
+    if name in csv_wide.LOCATION_COLUMNS:
         return pa.float64()
     if name in {"raw", "value"}:
         return pa.float32() if Unknown.PARQUET_FLOAT32 in quirks else pa.float64()
@@ -85,17 +85,17 @@ def _arrow_type(pa: Any, name: str, quirks: Quirks) -> Any:  # noqa: ANN401 - py
 
 
 def _groups(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """Gather lines into row groups; no lines are one empty group."""
+    """Group lines into row groups; no lines make one empty group."""
     group: list[Line] = []
     for line in lines:
         group.append(line)
-        if len(group) == _ROW_GROUP:
+        if len(group) == _ROW_GROUP_LINES:
             yield group
             group = []
     yield group
 
 
-def serve(path: Path, gzip_as: Gzip, *, is_parquet: bool) -> Response:
+def file_response(path: Path, gzip_as: Gzip, *, is_parquet: bool) -> Response:
     headers = {"Content-Type": "text/csv", "Content-Length": str(path.stat().st_size)}
     if is_parquet and path.suffix == ".parquet":
         headers["Content-Type"] = "application/octet-stream"
@@ -106,5 +106,5 @@ def serve(path: Path, gzip_as: Gzip, *, is_parquet: bool) -> Response:
 
 def _parts(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while part := file.read(_PART):
+        while part := file.read(_PART_BYTES):
             yield part

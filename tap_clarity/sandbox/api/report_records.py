@@ -1,4 +1,4 @@
-"""A report and the record that the API shows of it."""
+"""A report, and the record that polls of it return."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tap_clarity.sandbox.core.timestamps import iso
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from pathlib import Path
 
-    from tap_clarity.sandbox.api.report_query import Order
+    from tap_clarity.sandbox.api.report_builder import BuiltFiles
+    from tap_clarity.sandbox.api.report_query import ReportQuery
     from tap_clarity.sandbox.behavior.parameters import Parameters
     from tap_clarity.sandbox.behavior.quirks import Quirks
 
@@ -30,16 +30,8 @@ NO_URLS: Final[dict[str, dict[str, Any]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """The files of a report; `is_empty` when no measurement fell into its window."""
-
-    paths: list[Path]
-    is_empty: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a fault has ordered for one report, for good; without orders it succeeds."""
+class ReportOutcome:
+    """How a fault changes the end of a report; by default it succeeds."""
 
     status: str | None = None
     message: str | None = None
@@ -50,29 +42,28 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report; its data are as of `ready_at`."""
+    """A report; its data is as of `ready_at`."""
 
     report_id: str
-    kind: str
-    order: Order
+    query: ReportQuery
     echo: dict[str, Any]
     requested_at: int
     ready_at: int
     is_first_of_window: bool
-    built: Future[Built]
-    outcome: Outcome = Outcome()
+    files: Future[BuiltFiles]
+    outcome: ReportOutcome = ReportOutcome()
 
 
 @dataclass(frozen=True, slots=True)
-class RecordWriter:
-    """Writes the record of a report under some quirks, with the number of its polls so far."""
+class RecordSerializer:
+    """Serializes the record of a report; `polls` is the number of its polls so far."""
 
     quirks: Quirks
     parameters: Parameters
     polls: int
 
     def status(self, report: Report, *, is_done: bool) -> str:
-        """Tell the status without its spelling; an unknown word is told as it is."""
+        """Return the status before quirks change its spelling."""
         if report.outcome.status is not None:
             return report.outcome.status
         if Unknown.NEVER_ENDING_REPORTS in self.quirks or not is_done:
@@ -84,18 +75,18 @@ class RecordWriter:
         return SUCCEEDED
 
     def record(self, report: Report, status: str, now: int, urls: dict[str, Any]) -> dict[str, Any]:
-        """Write the record; `urls` are the fields to show if the report has succeeded."""
+        """Return the record; `urls` are the fields to show if the report has succeeded."""
         echo = {} if Unknown.NO_ECHO in self.quirks else {"query": report.echo}
         return {
             "reportId": report.report_id,
-            "reportStatus": self._spelled(status, report, now),
+            "reportStatus": self._status_text(status, report, now),
             **self._message(report, status),
-            "report": report.kind,
+            "report": report.query.displayed_kind,
             **echo,
             **self._urls(report, status, urls),
         }
 
-    def _spelled(self, status: str, report: Report, now: int) -> str:
+    def _status_text(self, status: str, report: Report, now: int) -> str:
         if status not in {IN_PROGRESS, SUCCEEDED, FAILED}:
             return status
         if Unknown.STATUS_SYNONYMS in self.quirks:
@@ -125,17 +116,16 @@ class RecordWriter:
         return {} if Quirk.EMPTY_OR_MISSING in self.quirks else {"urls": []}
 
     def _lacks_urls(self, report: Report) -> bool:
-        on = self.quirks
         first_polls = self.polls <= self.parameters.polls_without_urls
         return (
-            Unknown.NO_URLS in on
-            or (Unknown.NO_URLS_AT_FIRST in on and first_polls)
-            or (Unknown.NO_URLS_IN_FIRST_REPORT in on and report.is_first_of_window)
-            or (Unknown.EMPTY_WINDOW_NO_URLS in on and report.built.result().is_empty)
+            Unknown.NO_URLS in self.quirks
+            or (Unknown.NO_URLS_AT_FIRST in self.quirks and first_polls)
+            or (Unknown.NO_URLS_IN_FIRST_REPORT in self.quirks and report.is_first_of_window)
+            or (Unknown.EMPTY_WINDOW_NO_URLS in self.quirks and report.files.result().is_empty)
         )
 
     def _failed_as_empty(self, report: Report) -> bool:
-        return Unknown.EMPTY_WINDOW_FAILED in self.quirks and report.built.result().is_empty
+        return Unknown.EMPTY_WINDOW_FAILED in self.quirks and report.files.result().is_empty
 
 
 def url_fields(urls: list[str], expires: int) -> dict[str, Any]:

@@ -1,57 +1,46 @@
-"""The life of a historical report: asked for, built, signed, fetched."""
+"""Reports: request, poll and download."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillBuilding
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox.api import report_files as files
-from tap_clarity.sandbox.api import tokens as signing
-from tap_clarity.sandbox.api.csv_wide import Table
+from tap_clarity.sandbox.api import report_files
+from tap_clarity.sandbox.api.errors import ApiError, bad_request
+from tap_clarity.sandbox.api.file_links import FileLinks, access_denied, no_such_key
 from tap_clarity.sandbox.api.quota import Quota
-from tap_clarity.sandbox.api.report_query import echo, kind_of, read_order
+from tap_clarity.sandbox.api.report_builder import ReportBuilder, is_built
+from tap_clarity.sandbox.api.report_query import read_report_query
 from tap_clarity.sandbox.api.report_records import (
     NO_DATA,
     SUCCEEDED,
-    Built,
-    Outcome,
-    RecordWriter,
+    RecordSerializer,
     Report,
+    ReportOutcome,
     url_fields,
 )
-from tap_clarity.sandbox.api.row_order import arranged
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import HOUR, SECOND
-from tap_clarity.sandbox.http.http_types import ApiError, Response, bad, json_response
-from tap_clarity.sandbox.world.rng import blend, code
-from tap_clarity.sandbox.world.world import Window
+from tap_clarity.sandbox.http.http_types import json_response
+from tap_clarity.sandbox.world.rng import combine, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from tap_clarity.sandbox.api.csv_wide import Line
     from tap_clarity.sandbox.api.report_files import Gzip
-    from tap_clarity.sandbox.api.report_query import Order
-    from tap_clarity.sandbox.world.measurements import Row
-    from tap_clarity.sandbox.world.world import World
+    from tap_clarity.sandbox.api.report_query import ReportQuery
+    from tap_clarity.sandbox.http.http_types import Response
+    from tap_clarity.sandbox.world.world import Window, World
 
-FILES: Final = "/files/historical/"
-_DIGITS: Final = "0123456789ABCDEFGHJKLMNPQRSTVWXYZ"
-_BUILDERS: Final = 2
-_PATIENCE: Final = 6.0
+_ID_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
-class ReportTerms:
-    """How long reports take and links live, how many a day are granted, and their files."""
+class ReportSettings:
+    """How long reports take and links are valid, the daily quota, and the files of a report."""
 
     seconds: float = 20
     url_seconds: float = 900
@@ -61,49 +50,88 @@ class ReportTerms:
 
 
 @dataclass
-class ReportDesk:
-    """Takes report requests, builds the files in the background and hands them out."""
+class Reports:
+    """Handles report requests, polls and downloads."""
 
     world: World
     base_url: str
-    terms: ReportTerms
+    settings: ReportSettings
     _reports: dict[str, Report] = field(default_factory=dict)
     _polls: Counter[str] = field(default_factory=Counter)
-    _windows: set[tuple[str, Window]] = field(default_factory=set)
+    _requested: set[tuple[str, Window]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _closing: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self._shelf = TemporaryDirectory(prefix="clarity-sandbox-")
-        self._builders = ThreadPoolExecutor(_BUILDERS, thread_name_prefix="report")
-        self._quota = Quota(self.world.switches, self.terms.daily_quota)
+        zipped = self.settings.gzip != "none"
+        self._builder = ReportBuilder(self.world, self.settings.files, zipped=zipped)
+        self._quota = Quota(self.world.switches, self.settings.daily_quota)
+        self._links = FileLinks(self.base_url, self.world.signing_key)
 
     def close(self) -> None:
-        self._closing.set()
-        self._builders.shutdown(cancel_futures=True)
-        self._shelf.cleanup()
+        self._builder.close()
 
     def request(self, body: dict[str, Any], now: int) -> Response:
-        order = read_order(self.world, body, now)
-        ready_at = now + round(self.terms.seconds * SECOND)
-        self._reject_if_empty(order, ready_at)
+        query = read_report_query(self.world, body, now)
+        ready_at = now + round(self.settings.seconds * SECOND)
+        if Unknown.EMPTY_WINDOW_REJECTED in self.world.quirks:
+            self._reject_if_empty(query, ready_at)
         with self._lock:
-            self._quota.take(now)
-            report_id = "JB" + code(blend(self.world.seed, now, len(self._reports)), _DIGITS, 8)
-            window = (order.kind, Window(order.query.frequency, order.start, order.end))
-            report = Report(
-                report_id,
-                kind_of(order, self.world.quirks),
-                order,
-                echo(body, order),
-                now,
-                ready_at,
-                window not in self._windows,
-                self._builders.submit(self._build, report_id, order, ready_at),
+            self._quota.use(now)
+            number = combine(self.world.seed, now, len(self._reports))
+            report_id = "JB" + encode(number, _ID_ALPHABET, 8)
+            window = (query.kind, query.window)
+            self._reports[report_id] = Report(
+                report_id=report_id,
+                query=query,
+                echo=query.echo(body),
+                requested_at=now,
+                ready_at=ready_at,
+                is_first_of_window=window not in self._requested,
+                files=self._builder.start(report_id, query, ready_at),
             )
-            self._windows.add(window)
-            self._reports[report_id] = report
-        return replace(self.show(report_id, now), status=self._accepted())
+            self._requested.add(window)
+        return replace(self.record(report_id, now), status=self._accepted())
+
+    def poll(self, report_id: str, now: int) -> Response:
+        report = self._reports.get(report_id)
+        if report is None or self._is_forgotten(report, now):
+            raise ApiError(HTTPStatus.NOT_FOUND, "no such report")
+        return self.record(report_id, now)
+
+    def download(self, path: str, query: Mapping[str, str], now: int) -> Response:
+        """Return a file if the link is valid, and answer as S3 does if it is not."""
+        report_id, file_name = self._links.verify(path, query, now) or ("", "")
+        report = self._reports.get(report_id)
+        if report is None:
+            return access_denied()
+        purged = self._purged_status(report, now)
+        if purged is not None:
+            return access_denied() if purged == HTTPStatus.FORBIDDEN else no_such_key()
+        file = next(each for each in report.files.result().paths if each.name == file_name)
+        return report_files.file_response(
+            file, self.settings.gzip, is_parquet=report.query.is_parquet
+        )
+
+    def record(self, report_id: str, now: int) -> Response:
+        """Return the record of a report as it is."""
+        report = self._reports[report_id]
+        is_done = now >= report.ready_at and is_built(report.files)
+        if is_done:
+            self._polls[report_id] += 1
+        polls = self._polls[report_id]
+        serializer = RecordSerializer(self.world.quirks, self.world.parameters, polls)
+        status = serializer.status(report, is_done=is_done)
+        urls = self._urls(report, now) if status == SUCCEEDED else {}
+        return json_response(serializer.record(report, status, now, urls))
+
+    def set_outcome(self, report_id: str, outcome: ReportOutcome) -> None:
+        """Change how a report ends, for as long as it exists."""
+        with self._lock:
+            self._reports[report_id] = replace(self._reports[report_id], outcome=outcome)
+
+    def _reject_if_empty(self, query: ReportQuery, as_of: int) -> None:
+        if self._builder.is_empty(query, as_of):
+            raise bad_request(NO_DATA)
 
     def _accepted(self) -> int:
         if Unknown.REPORT_REQUEST_CREATED in self.world.quirks:
@@ -112,43 +140,10 @@ class ReportDesk:
             return HTTPStatus.ACCEPTED
         return HTTPStatus.OK
 
-    def _reject_if_empty(self, order: Order, as_of: int) -> None:
-        """Reject a window without data, where that is how the service says so."""
-        if Unknown.EMPTY_WINDOW_REJECTED in self.world.quirks:
-            table = Table.over(order.query, order.key, order.datasources)
-            if not any(table.lines(self._rows(order, order.window, as_of), as_of)):
-                raise bad(NO_DATA)
-
-    def poll(self, report_id: str, now: int) -> Response:
-        report = self._reports.get(report_id)
-        if report is None or self._is_forgotten(report, now):
-            raise ApiError(HTTPStatus.NOT_FOUND, "no such report")
-        return self.show(report_id, now)
-
     def _is_forgotten(self, report: Report, now: int) -> bool:
-        kept = round(self.world.parameters.report_kept_hours * HOUR)
-        is_late = Unknown.FORGOTTEN_REPORTS in self.world.quirks and (
-            now >= report.requested_at + kept
-        )
+        until = report.requested_at + round(self.world.parameters.report_kept_hours * HOUR)
+        is_late = Unknown.FORGOTTEN_REPORTS in self.world.quirks and now >= until
         return is_late or report.outcome.is_forgotten
-
-    def order_outcome(self, report_id: str, outcome: Outcome) -> None:
-        """Let a report end otherwise than it would, for good."""
-        with self._lock:
-            self._reports[report_id] = replace(self._reports[report_id], outcome=outcome)
-
-    def fetch(self, name: str, query: Mapping[str, str], now: int) -> Response:
-        """Hand out a file to whoever brings a link that is still good, as S3 does."""
-        expires = query.get("X-Amz-Expires", "")
-        mark = signing.seal(self.world.signing_key, f"{name} {expires}".encode())
-        report = self._reports.get(Path(name).parent.name)
-        if report is None or query.get("X-Amz-Signature") != mark or now >= int(expires):
-            return denied()
-        purged = self._purged_status(report, now)
-        if purged is not None:
-            return denied() if purged == HTTPStatus.FORBIDDEN else gone()
-        path = next(each for each in report.built.result().paths if each.name == Path(name).name)
-        return files.serve(path, self.terms.gzip, is_parquet=report.order.is_parquet)
 
     def _purged_status(self, report: Report, now: int) -> int | None:
         parameters = self.world.parameters
@@ -157,114 +152,8 @@ class ReportDesk:
             return parameters.purged_status
         return report.outcome.purged_status
 
-    def _build(self, report_id: str, order: Order, as_of: int) -> Built:
-        ending = order.ending(zipped=self.terms.gzip != "none")
-        shelf = Path(self._shelf.name)
-        paths, is_empty = [], True
-        for turn, window in enumerate(_pieces(order, self.terms.files), start=1):
-            name = report_id if self.terms.files == 1 else f"{report_id}-{turn:03d}"
-            path = shelf / f"{name}{ending}"
-            is_empty &= self._write(path, order, self._rows(order, window, as_of), as_of) == 0
-            paths.append(path)
-        if is_empty and not order.is_parquet:
-            self._blank(paths, order)
-        return Built(paths, is_empty)
-
-    def _blank(self, paths: list[Path], order: Order) -> None:
-        if Unknown.EMPTY_WINDOW_BLANK_FILE in order.query.quirks:
-            text = files.blank_file(order.query.parameters.blank_file_as, order.key)
-            for path in paths:
-                files.write_csv(path, [text], zipped=self.terms.gzip != "none")
-
-    def _rows(self, order: Order, window: Window, as_of: int) -> Iterator[Row]:
-        found = self.world.rows(
-            order.datasources,
-            window,
-            newest_first=order.newest_first,
-            by_source=order.sources is not None,
-        )
-        for row in found:
-            if self._closing.is_set():
-                return
-            if row.arrival <= as_of and (order.sources is None or row.source_id in order.sources):
-                yield row
-
-    def _write(self, path: Path, order: Order, rows: Iterator[Row], as_of: int) -> int:
-        """Write a file, and count its lines."""
-        table = Table.over(order.query, order.key, order.datasources)
-        found = table.lines(rows, as_of)
-        lines = Counted(arranged(found, order.query.quirks, len(table.id_columns())))
-        if order.is_parquet:
-            files.write_parquet(path, table, lines)
-        else:
-            files.write_csv(path, table.csv_parts(lines), zipped=self.terms.gzip != "none")
-        return lines.count
-
-    def show(self, report_id: str, now: int) -> Response:
-        """Answer the record of a report as it is."""
-        report = self._reports[report_id]
-        is_done = now >= report.ready_at and _is_built(report.built)
-        quirks, parameters = self.world.quirks, self.world.parameters
-        if is_done:
-            self._polls[report_id] += 1
-        writer = RecordWriter(quirks, parameters, self._polls[report_id])
-        status = writer.status(report, is_done=is_done)
-        urls = self._urls(report, now) if status == SUCCEEDED else {}
-        return json_response(writer.record(report, status, now, urls))
-
     def _urls(self, report: Report, now: int) -> dict[str, Any]:
-        expires = now + round(self.terms.url_seconds * SECOND)
-        names = [f"{report.report_id}/{path.name}" for path in report.built.result().paths]
-        return url_fields([self._link(name, expires) for name in names], expires)
-
-    def _link(self, name: str, expires: int) -> str:
-        mark = signing.seal(self.world.signing_key, f"{name} {expires}".encode())
-        return f"{self.base_url}{FILES}{name}?X-Amz-Expires={expires}&X-Amz-Signature={mark}"
-
-
-def _pieces(order: Order, count: int) -> list[Window]:
-    """Cut the range into as many parts as there are files, in the files' order."""
-    _, start, end = order.window
-    bounds = [start + (end - start) * turn // count for turn in range(count + 1)]
-    pieces = [Window(order.query.frequency, *each) for each in pairwise(bounds)]
-    return pieces[::-1] if order.newest_first else pieces
-
-
-def _is_built(built: Future[Built]) -> bool:
-    """Wait a moment for the files, so that small reports are ready the instant they are due."""
-    try:
-        built.result(timeout=_PATIENCE)
-    except StillBuilding:
-        return False
-    return True
-
-
-class Counted:
-    """Lines on their way into a file, with their number."""
-
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self._lines = lines
-        self.count = 0
-
-    def __iter__(self) -> Iterator[Line]:
-        for line in self._lines:
-            self.count += 1
-            yield line
-
-
-def denied() -> Response:
-    """Refuse as S3 does."""
-    return _file_error(HTTPStatus.FORBIDDEN, "AccessDenied", "Request has expired")
-
-
-def gone() -> Response:
-    """Answer as S3 does for a file that was deleted."""
-    return _file_error(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
-
-
-def _file_error(status: HTTPStatus, name: str, message: str) -> Response:
-    text = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{name}</Code><Message>{message}</Message></Error>"
-    )
-    return Response(status, text.encode(), {"Content-Type": "application/xml"})
+        expires = now + round(self.settings.url_seconds * SECOND)
+        paths = report.files.result().paths
+        urls = [self._links.url(report.report_id, path.name, expires) for path in paths]
+        return url_fields(urls, expires)

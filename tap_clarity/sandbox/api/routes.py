@@ -1,4 +1,4 @@
-"""The emulated API: which request goes where, and who may ask."""
+"""Routes of the API: authenticates requests and hands them to the handlers."""
 
 from __future__ import annotations
 
@@ -7,52 +7,47 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox.api import pagination as pages
-from tap_clarity.sandbox.api import serializers as drawing
+from tap_clarity.sandbox.api import pagination, serializers
+from tap_clarity.sandbox.api.errors import ApiError, bad_request
+from tap_clarity.sandbox.api.file_links import FILES_PATH
 from tap_clarity.sandbox.api.pagination import Listing
-from tap_clarity.sandbox.api.reports import FILES
 from tap_clarity.sandbox.behavior.quirks import Quirk
 from tap_clarity.sandbox.behavior.unknowns import Unknown
-from tap_clarity.sandbox.core import timestamps as instants
-from tap_clarity.sandbox.http.http_types import (
-    KEY_HEADER,
-    ApiError,
-    Request,
-    Response,
-    bad,
-    json_response,
-)
+from tap_clarity.sandbox.core import timestamps
+from tap_clarity.sandbox.http.http_types import Request, Response, json_response
 from tap_clarity.sandbox.world import devices, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_clarity.sandbox.api.recent import Recent
-    from tap_clarity.sandbox.api.reports import ReportDesk
+    from tap_clarity.sandbox.api.recent import RecentMeasurements
+    from tap_clarity.sandbox.api.reports import Reports
     from tap_clarity.sandbox.core.clock import Clock
     from tap_clarity.sandbox.world.devices import Node
     from tap_clarity.sandbox.world.world import World
 
+KEY_HEADER: Final = "x-api-key"
+
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The service's surface over one world."""
+    """The API over a world: a method for each route."""
 
     world: World
     clock: Clock
     api_key: str
-    recent: Recent
-    reports: ReportDesk
+    recent: RecentMeasurements
+    reports: Reports
 
-    def answer(self, request: Request) -> Response:
+    def handle(self, request: Request) -> Response:
         try:
-            if request.path.startswith(FILES):
+            if request.path.startswith(FILES_PATH):
                 return self._file(request)
-            return self._call(request)
+            return self._route(request)
         except ApiError as error:
             return error.response(self.world.quirks)
 
-    def _call(self, request: Request) -> Response:
+    def _route(self, request: Request) -> Response:
         if request.headers.get(KEY_HEADER) != self.api_key:
             raise ApiError(HTTPStatus.UNAUTHORIZED, "Unauthorized user")
         for method, pattern, handler in _ROUTES:
@@ -63,63 +58,61 @@ class Api:
 
     def _file(self, request: Request) -> Response:
         if KEY_HEADER in request.headers:
-            raise bad("the API key must not leave for the files' host")
-        return self.reports.fetch(
-            request.path.removeprefix(FILES), request.query, self.clock.millis()
-        )
+            raise bad_request("the API key must not leave for the files' host")
+        return self.reports.download(request.path, request.query, self.clock.millis())
 
     def datasources(self, request: Request) -> Response:
-        now = self._admitted(request)
+        now = self._authorized_time(request)
         found = metadata.datasource_list(self.world, now)
-        drawn = [drawing.datasource(each, self.world.quirks) for each in found]
-        return self._listed(request, Listing("datasourceId", "datasources", has_org=True), drawn)
+        items = [serializers.datasource(each, self.world.quirks) for each in found]
+        return self._listed(request, Listing("datasourceId", "datasources", has_org=True), items)
 
     def datasource(self, request: Request, datasource_id: str) -> Response:
-        now = self._admitted(request)
+        now = self._authorized_time(request)
         datasource = self.world.find(datasource_id, now)
         if datasource is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "no such datasource")
         echo = {"datasourceId": datasource_id, "org": self.world.org}
         details = metadata.datasource_details(self.world, datasource, now)
-        return json_response(drawing.details(details, echo, self.world.quirks))
+        return json_response(serializers.details(details, echo, self.world.quirks))
 
     def subscriptions(self, request: Request) -> Response:
-        found = metadata.subscriptions(self.world, self._admitted(request))
+        found = metadata.subscriptions(self.world, self._authorized_time(request))
         listing = Listing("subscriptionId", "subscriptions", has_org=True)
         return self._listed(request, listing, found)
 
     def nodes(self, request: Request) -> Response:
-        found = devices.nodes(self.world, self._admitted(request))
+        found = devices.nodes(self.world, self._authorized_time(request))
         is_wrapped = Quirk.WRAPPED_NODES in self.world.quirks
         if is_wrapped and len(found) == 1:
             return json_response(found[0])
         return self._listed(request, Listing("nodeId", "nodes" if is_wrapped else None), found)
 
     def status_summary(self, request: Request) -> Response:
-        found = devices.status_summaries(self.world, self._admitted(request))
-        drawn = [drawing.status_summary(each, self.world.quirks) for each in found]
-        return self._listed(request, Listing("nodeId"), drawn)
+        found = devices.status_summaries(self.world, self._authorized_time(request))
+        items = [serializers.status_summary(each, self.world.quirks) for each in found]
+        return self._listed(request, Listing("nodeId"), items)
 
     def node_status(self, request: Request, node_id: str) -> Response:
-        now = self._admitted(request)
+        now = self._authorized_time(request)
         status = devices.node_status(self.world, self._node(node_id, now), now)
-        return json_response(drawing.node_status(status, self.world.quirks))
+        return json_response(serializers.node_status(status, self.world.quirks))
 
     def alarms(self, request: Request, node_id: str) -> Response:
-        now = self._admitted(request)
+        now = self._authorized_time(request)
         found = devices.alarms(self._node(node_id, now), now)
-        asked = [each for each in found if _is_asked_for(each, request)]
-        return self._listed(request, Listing("alarmType"), asked)
+        selected = [each for each in found if _matches_filters(each, request)]
+        return self._listed(request, Listing("alarmType"), selected)
 
     def accessory_modules(self, request: Request) -> Response:
-        found = devices.accessory_modules(self.world, self._admitted(request))
+        found = devices.accessory_modules(self.world, self._authorized_time(request))
         return self._listed(request, Listing("moduleId"), found)
 
     def recent_query(self, request: Request) -> Response:
         return self.recent.query(self._body(request), self.clock.millis())
 
     def recent_continuation(self, request: Request) -> Response:
-        return self.recent.go_on(self._body(request), self.clock.millis())
+        return self.recent.continuation(self._body(request), self.clock.millis())
 
     def report_request(self, request: Request) -> Response:
         return self.reports.request(self._body(request), self.clock.millis())
@@ -127,19 +120,21 @@ class Api:
     def report_poll(
         self, request: Request, version: str | None, s: str, report_id: str
     ) -> Response:
-        """Poll under either spelling, as both are in use; with and without the org."""
+        """Poll a report at one of its paths, with or without the org."""
         singular_only = Quirk.SINGULAR_POLL_PATH in self.world.quirks
         if (singular_only and s) or not (singular_only or version):
             raise ApiError(HTTPStatus.NOT_FOUND, "Not found")
         refused = Unknown.PLURAL_POLL_REFUSED if s else Unknown.SINGULAR_POLL_REFUSED
         if refused in self.world.quirks:
             raise ApiError(HTTPStatus(self.world.parameters.poll_refusal), "Not supported")
-        self._admit(request.query.get("org", self.world.org))
+        self._authorize(request.query.get("org", self.world.org))
         return self.reports.poll(report_id, self.clock.millis())
 
     def _listed(self, request: Request, listing: Listing, found: list[dict[str, Any]]) -> Response:
         base_url = self.reports.base_url
-        return json_response(pages.listed(self.world, request, base_url, listing, found))
+        return json_response(
+            pagination.list_response(self.world, request, base_url, listing, found)
+        )
 
     def _node(self, node_id: str, now: int) -> Node:
         node = devices.find_node(self.world, node_id, now)
@@ -147,34 +142,34 @@ class Api:
             raise ApiError(HTTPStatus.FORBIDDEN, "this device is not yours to read")
         return node
 
-    def _admitted(self, request: Request) -> int:
-        self._admit(request.query.get("org"))
+    def _authorized_time(self, request: Request) -> int:
+        self._authorize(request.query.get("org"))
         return self.clock.millis()
 
     def _body(self, request: Request) -> dict[str, Any]:
         if not isinstance(request.body, dict):
-            raise bad("the body must be a JSON object")
-        self._admit(request.body.get("org"))
+            raise bad_request("the body must be a JSON object")
+        self._authorize(request.body.get("org"))
         return request.body
 
-    def _admit(self, org: object) -> None:
+    def _authorize(self, org: object) -> None:
         if org is None:
-            raise bad("org is required")
+            raise bad_request("org is required")
         if org != self.world.org:
             raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden")
 
 
-def _is_asked_for(alarm: dict[str, Any], request: Request) -> bool:
-    """Filter alarms; without either flag only those still active are answered."""
+def _matches_filters(alarm: dict[str, Any], request: Request) -> bool:
+    """Whether an alarm matches the flags and times; without flags, whether it is active."""
     query = request.query
     flags = {name for name in ("active", "inactive") if name in query} or {"active"}
     state = "active" if alarm["clearedAt"] is None else "inactive"
     try:
-        start, end = (instants.parse(query[n]) if n in query else None for n in _ALARM_BOUNDS)
+        start, end = (timestamps.parse(query[n]) if n in query else None for n in _ALARM_BOUNDS)
     except ValueError:
-        raise bad("startTime and endTime must be ISO 8601 times") from None
-    began = instants.parse(alarm["startedAt"])
-    last = instants.parse(alarm["clearedAt"] or alarm["lastExtendedAt"])
+        raise bad_request("startTime and endTime must be ISO 8601 times") from None
+    began = timestamps.parse(alarm["startedAt"])
+    last = timestamps.parse(alarm["clearedAt"] or alarm["lastExtendedAt"])
     overlaps = (start is None or last >= start) and (end is None or began < end)
     return state in flags and overlaps
 

@@ -1,4 +1,4 @@
-"""The order and the repetition of the lines of a report's file."""
+"""The order of a file's lines, and lines that are repeated."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _REPEATED_EVERY: Final = 20
 
 
-def arranged(lines: Iterable[Line], quirks: Quirks, id_columns: int) -> Iterator[Line]:
-    """Order lines as the quirks say; without one they pass unchanged, and none is kept."""
+def order_lines(lines: Iterable[Line], quirks: Quirks, id_columns: int) -> Iterator[Line]:
+    """Order and repeat lines as the quirks say; without quirks, keep none in memory."""
     if Unknown.ROWS_GROUPED in quirks:
         lines = sorted(lines, key=itemgetter(0))
     elif Unknown.ROWS_SHUFFLED in quirks:
@@ -30,16 +30,16 @@ def arranged(lines: Iterable[Line], quirks: Quirks, id_columns: int) -> Iterator
 
 
 def _repeated(lines: Iterable[Line], id_columns: int, *, revised: bool) -> Iterator[Line]:
-    """Send some lines again at the end, which is the line to keep."""
+    """Repeat some lines at the end; if the first ones are revised, these are the right ones."""
     last = []
-    for turn, line in enumerate(lines):
-        if turn % _REPEATED_EVERY:
+    for number, line in enumerate(lines):
+        if number % _REPEATED_EVERY:
             yield line
             continue
         last.append(line)
-        yield [*line[:id_columns], *map(_raised, line[id_columns:])] if revised else list(line)
+        yield [*line[:id_columns], *map(_changed, line[id_columns:])] if revised else list(line)
     yield from last
 
 
-def _raised(cell: Any) -> Any:  # noqa: ANN401 - a cell is a number, a text or nothing
+def _changed(cell: Any) -> Any:  # noqa: ANN401 - a cell is a number, a text or nothing
     return cell + 1 if isinstance(cell, int | float) else cell

@@ -1,4 +1,4 @@
-"""Resources as the API writes them: the same content under the names and wrappings of the day."""
+"""Resources as the API writes them: field names and wrappers that depend on quirks."""
 
 from __future__ import annotations
 

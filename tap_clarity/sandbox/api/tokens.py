@@ -1,4 +1,4 @@
-"""Seals for what clients carry around and bring back: continuation tokens and file links."""
+"""Continuation tokens, which carry their own content, and the signatures of tokens and links."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import json
 import zlib
 from typing import Any, Final
 
-_SEAL_BYTES: Final = 16
+_SIGNATURE_BYTES: Final = 16
 
 
-def seal(key: bytes, text: bytes) -> str:
-    return hmac.new(key, text, hashlib.sha256).hexdigest()[: 2 * _SEAL_BYTES]
+def sign(key: bytes, text: bytes) -> str:
+    return hmac.new(key, text, hashlib.sha256).hexdigest()[: 2 * _SIGNATURE_BYTES]
 
 
-def pack(key: bytes, content: dict[str, Any]) -> str:
-    """Write a token that needs no memory on the server's side."""
+def encode(key: bytes, content: dict[str, Any]) -> str:
+    """Return a signed token; the server keeps nothing."""
     body = base64.urlsafe_b64encode(zlib.compress(json.dumps(content).encode())).decode()
-    return f"{body}.{seal(key, body.encode())}"
+    return f"{body}.{sign(key, body.encode())}"
 
 
-def unpack(key: bytes, token: str) -> dict[str, Any] | None:
-    """Read a token; nothing when it is not one of ours."""
-    body, _, mark = token.rpartition(".")
-    if not hmac.compare_digest(mark.encode(), seal(key, body.encode()).encode()):
+def decode(key: bytes, token: str) -> dict[str, Any] | None:
+    """Return the content of a token, or nothing if the signature is wrong."""
+    body, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(signature.encode(), sign(key, body.encode()).encode()):
         return None
     try:
         content: dict[str, Any] = json.loads(zlib.decompress(base64.urlsafe_b64decode(body)))

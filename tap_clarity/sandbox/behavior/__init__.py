@@ -1,1 +1,1 @@
-"""Behaviors of the API that the emulator switches on: discrepancies and unknowns."""
+"""What the emulated API does differently on request: quirks, unknowns and their parameters."""

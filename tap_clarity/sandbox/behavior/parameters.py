@@ -1,11 +1,11 @@
-"""The numbers and words that some behaviours need; `NAME=VALUE` on the command line."""
+"""Parameters of quirks: the numbers and words that some need, `NAME=VALUE` on the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Self, get_type_hints
 
-from tap_clarity.sandbox.core.timestamps import instant
+from tap_clarity.sandbox.core.timestamps import to_millis
 
 
 def _parameter(default: Any, meaning: str) -> Any:  # noqa: ANN401 - any field's default
@@ -14,7 +14,7 @@ def _parameter(default: Any, meaning: str) -> Any:  # noqa: ANN401 - any field's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """How much, how long, in which form; each field says what it is for."""
+    """The values of all parameters; the metadata of a field says what it is for."""
 
     data_from: str = _parameter("", "measurements begin here (ISO time); nothing is older")
     report_end_status: str = _parameter("cancelled", "word of other-end-status")
@@ -41,23 +41,24 @@ class Parameters:
 
     def __post_init__(self) -> None:
         if self.data_from:
-            instant(self.data_from)
+            to_millis(self.data_from)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 message = f"{name} must be one of {', '.join(map(str, choices))}"
                 raise ValueError(message)
 
     @property
-    def first_instant(self) -> int | None:
-        """The time at which measurements begin, if there is one."""
-        return instant(self.data_from) if self.data_from else None
+    def data_start(self) -> int | None:
+        """The time at which measurements begin, if `data_from` sets one."""
+        return to_millis(self.data_from) if self.data_from else None
 
     @property
-    def refused_ids(self) -> frozenset[str]:
+    def rejected_id_set(self) -> frozenset[str]:
+        """The ids of `rejected_ids`."""
         return frozenset(filter(None, self.rejected_ids.split(",")))
 
-    def changed(self, given: dict[str, Any]) -> Self:
-        """Return a copy with other values; a text is read as the field's type."""
+    def with_values(self, given: dict[str, Any]) -> Self:
+        """Return a copy with other values; texts are converted to the field's type."""
         types = get_type_hints(type(self))
         if unknown := given.keys() - types.keys():
             message = f"no such parameter: {', '.join(sorted(unknown))}"

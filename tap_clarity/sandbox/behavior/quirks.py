@@ -1,7 +1,7 @@
-"""The places where Clarity's documentation, examples and real answers disagree, as switches.
+"""Quirks: where Clarity's documentation, examples and real responses disagree, as switches.
 
-Off, the sandbox follows what was seen in real answers; on, it does the other thing. Some change
-what is said and not only how: the truth follows those (6, 7, 10, 11, 18, 22, 25).
+Off, the emulator follows what was seen in real responses; on, it does the other thing. Some change
+the content and not only the form: the expected data follows those (6, 7, 10, 11, 18, 22, 25).
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ class Quirk(Enum):
     PADDED_NUMBERS = 24, "seen", "CSV has at least two decimals, and eight for coordinates"
     ODD_NODE_IDS = 25, "documented", "the ids of some nodes begin with S"
 
-    def __init__(self, number: int, evidence: Evidence, says: str) -> None:
+    def __init__(self, number: int, evidence: Evidence, description: str) -> None:
         self.number = number
         self.evidence = evidence
-        self.says = says
+        self.description = description
 
     @property
     def label(self) -> str:
@@ -118,8 +118,8 @@ _COLLECTIONS: Final[dict[str, Quirks]] = {ALL: frozenset(Quirk), UNKNOWNS: froze
 LABELS: Final = (*_COLLECTIONS, *(each.label for each in SWITCHES))
 
 
-def named(labels: Iterable[str]) -> Quirks:
-    """Find switches by their labels; `all` means the numbered ones, `unknowns` the others."""
+def find_switches(labels: Iterable[str]) -> Quirks:
+    """Return switches by their labels; `all` means the numbered ones, `unknowns` the others."""
     known = {each.label: frozenset({each}) for each in SWITCHES} | _COLLECTIONS
     chosen = set(labels)
     if unknown := chosen - known.keys():
@@ -129,20 +129,20 @@ def named(labels: Iterable[str]) -> Quirks:
 
 
 class Switches:
-    """The quirks that are on, and their parameters; each answer looks once."""
+    """The quirks that are on, and their parameters; responses read them when they begin."""
 
     def __init__(
         self, labels: Iterable[str] = (), parameters: Mapping[str, Any] | None = None
     ) -> None:
-        self.current = named(labels)
-        self.parameters = Parameters().changed(dict(parameters or {}))
+        self.quirks = find_switches(labels)
+        self.parameters = Parameters().with_values(dict(parameters or {}))
 
     def turn_on(self, *labels: str) -> None:
-        self.current |= named(labels)
+        self.quirks |= find_switches(labels)
 
     def turn_off(self, *labels: str) -> None:
-        self.current -= named(labels)
+        self.quirks -= find_switches(labels)
 
     def set(self, **parameters: Any) -> None:  # noqa: ANN401 - a parameter's own type
         """Change parameters, such as `retention_days=30`."""
-        self.parameters = self.parameters.changed(parameters)
+        self.parameters = self.parameters.with_values(parameters)

@@ -1,4 +1,4 @@
-"""Behaviours that Clarity's documentation leaves open, as switches.
+"""Unknowns: behaviours that Clarity's documentation leaves open, as switches.
 
 Off, the emulator does what documentation and clients suggest; on, it does what the service might
 do as well. Each works alone and with all others; where two contradict, the first one here wins.
@@ -142,9 +142,9 @@ class Unknown(Enum):
     REPORT_REQUEST_CREATED = "invented", "a report request answers 201"
     REPORT_REQUEST_ACCEPTED = "invented", "a report request answers 202"
 
-    def __init__(self, evidence: Evidence, says: str) -> None:
+    def __init__(self, evidence: Evidence, description: str) -> None:
         self.evidence = evidence
-        self.says = says
+        self.description = description
 
     @property
     def label(self) -> str:

@@ -1,4 +1,4 @@
-"""The sandbox's own clock: it can be frozen, set and moved."""
+"""The emulator's clock, which can be frozen, set and advanced."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ import threading
 import time
 from datetime import datetime, timedelta
 
-from tap_clarity.sandbox.core import timestamps as instants
+from tap_clarity.sandbox.core import timestamps
 
 
 class Clock:
-    """Ticks with real time unless frozen; every answer of the sandbox reads only this clock."""
+    """Follows real time unless frozen; every response reads only this clock."""
 
     def __init__(self, start: int, *, frozen: bool = False) -> None:
         self._lock = threading.Lock()
-        self._base = start
+        self._start = start
         self._frozen = frozen
-        self._since = time.monotonic()
+        self._started_at = time.monotonic()
 
     @property
     def frozen(self) -> bool:
-        """Whether the clock moves only when told."""
+        """Whether the clock moves only by `set` and `advance`."""
         return self._frozen
 
     def millis(self) -> int:
-        """Tell the time in milliseconds."""
+        """Return the time in milliseconds."""
         with self._lock:
             return self._read()
 
     def now(self) -> datetime:
-        """Tell the time as an aware datetime."""
-        return instants.to_datetime(self.millis())
+        """Return the time as an aware datetime."""
+        return timestamps.to_datetime(self.millis())
 
     def set(self, moment: datetime | str) -> None:
-        """Jump to a moment."""
+        """Set the time."""
         with self._lock:
-            self._restart(instants.instant(moment))
+            self._restart(timestamps.to_millis(moment))
 
     def advance(self, by: float | timedelta) -> None:
-        """Move by seconds or a timedelta."""
+        """Advance by seconds or a timedelta."""
         seconds = by.total_seconds() if isinstance(by, timedelta) else by
         with self._lock:
-            self._restart(self._read() + round(seconds * instants.SECOND))
+            self._restart(self._read() + round(seconds * timestamps.SECOND))
 
     def freeze(self, *, frozen: bool = True) -> None:
         """Stop the clock, or let it tick again."""
@@ -51,9 +51,9 @@ class Clock:
 
     def _read(self) -> int:
         if self._frozen:
-            return self._base
-        return self._base + int((time.monotonic() - self._since) * instants.SECOND)
+            return self._start
+        return self._start + int((time.monotonic() - self._started_at) * timestamps.SECOND)
 
-    def _restart(self, at: int) -> None:
-        self._base = at
-        self._since = time.monotonic()
+    def _restart(self, timestamp: int) -> None:
+        self._start = timestamp
+        self._started_at = time.monotonic()

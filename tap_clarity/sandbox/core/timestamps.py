@@ -1,4 +1,4 @@
-"""Instants as whole milliseconds since 1970, and the text that the API writes for them."""
+"""Timestamps: whole milliseconds since 1970, and the ISO 8601 text that the API writes."""
 
 from __future__ import annotations
 
@@ -13,33 +13,29 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def to_millis(moment: datetime) -> int:
-    """Count the milliseconds to a moment; one without a zone is taken as UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MILLISECOND
-
-
-def to_datetime(when: int) -> datetime:
-    """Turn milliseconds into an aware datetime."""
-    return _EPOCH + when * _MILLISECOND
-
-
 def parse(text: str) -> int:
     """Read ISO 8601, date-only strings included; raises ValueError."""
     return to_millis(datetime.fromisoformat(text))
 
 
-def instant(moment: datetime | str) -> int:
-    """Take a moment in either of the forms that callers use."""
-    return parse(moment) if isinstance(moment, str) else to_millis(moment)
+def to_millis(moment: datetime | str) -> int:
+    """Convert a datetime or ISO 8601 text; UTC where it names no zone."""
+    if isinstance(moment, str):
+        return parse(moment)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MILLISECOND
 
 
-def iso(when: int) -> str:
-    """Write an instant as the API does: `2026-01-31T09:00:00.000Z`."""
-    moment = to_datetime(when)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{when % SECOND:03d}Z"
+def to_datetime(timestamp: int) -> datetime:
+    """Convert milliseconds to an aware datetime."""
+    return _EPOCH + timestamp * _MILLISECOND
 
 
-def iso_or_none(when: int | None) -> str | None:
-    """Write an instant, or null."""
-    return None if when is None else iso(when)
+def iso(timestamp: int) -> str:
+    """Format a timestamp as the API does: `2026-01-31T09:00:00.000Z`."""
+    return f"{to_datetime(timestamp):%Y-%m-%dT%H:%M:%S}.{timestamp % SECOND:03d}Z"
+
+
+def iso_or_none(timestamp: int | None) -> str | None:
+    """Format a timestamp, or return null."""
+    return None if timestamp is None else iso(timestamp)

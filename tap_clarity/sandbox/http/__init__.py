@@ -1,1 +1,1 @@
-"""HTTP on loopback: server, middleware, requests and responses."""
+"""HTTP on loopback: the server, requests and responses, and how a response is sent."""

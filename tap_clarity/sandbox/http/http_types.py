@@ -1,4 +1,4 @@
-"""Requests and answers, free of sockets."""
+"""`Request` and `Response`, independent of sockets."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox.behavior.quirks import Quirk, Quirks
-from tap_clarity.sandbox.http.transfer import PROMPT, Delivery
+from tap_clarity.sandbox.http.transfer import IMMEDIATE, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
-KEY_HEADER: Final = "x-api-key"
+STATUSES_WITHOUT_BODY: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent; header names in lower case, `body` already parsed."""
+    """A request; header names in lower case, `body` already parsed."""
 
     method: str
     path: str
@@ -30,12 +29,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the sandbox answers; a body in parts is sent in chunks, unless it has a length."""
+    """A response; a body in parts is sent in chunks, unless it has a length."""
 
     status: int
     body: bytes | Iterable[bytes]
     headers: dict[str, str] = field(default_factory=dict)
-    delivery: Delivery = PROMPT
+    transfer: Transfer = IMMEDIATE
 
     @property
     def is_success(self) -> bool:
@@ -46,28 +45,6 @@ class Response:
 
     def whole_body(self) -> bytes:
         return b"".join(self.parts())
-
-
-class ApiError(Exception):
-    """An error that the API answers."""
-
-    def __init__(
-        self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
-
-    def response(self, quirks: Quirks = frozenset()) -> Response:
-        if Quirk.OTHER_MESSAGES in quirks:
-            told: dict[str, Any] = {"Code": self.status.phrase, "Message": str(self)}
-            return json_response(told, self.status, self.headers)
-        # The one error body that has been seen carries its message as a list.
-        return json_response({"message": [str(self)]}, self.status, self.headers)
-
-
-def bad(message: str) -> ApiError:
-    return ApiError(HTTPStatus.BAD_REQUEST, message)
 
 
 def json_response(

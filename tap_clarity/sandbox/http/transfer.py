@@ -1,4 +1,4 @@
-"""How an answer travels: whole and at once, or not."""
+"""How a response is sent: whole and at once, slowly, truncated, or not at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Ending = Literal["whole", "shortened", "closed", "reset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A plan for the wire.
+class Transfer:
+    """How a response is sent; times in seconds.
 
-    `ending` says what becomes of the part after `stop_at`: it is sent, it was never announced,
-    the connection closes before it, or the connection is reset before it.
+    `ending` says what happens to the part after `stop_at` (a share of the body): it is sent, it is
+    not announced, the connection closes before it, or the connection is reset before it.
     """
 
     wait: float = 0
@@ -21,7 +21,7 @@ class Delivery:
     pause: float = 0
     stop_at: float = 1
     ending: Ending = "whole"
-    no_answer: bool = False
+    no_response: bool = False
 
 
-PROMPT = Delivery()
+IMMEDIATE = Transfer()

@@ -1,1 +1,1 @@
-"""What tests control: faults, corruption, request log and the admin API."""
+"""What tests control and observe: faults, the request log, expected data, and the admin API."""

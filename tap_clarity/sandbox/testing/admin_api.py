@@ -1,4 +1,4 @@
-"""The `/_sandbox` endpoints: clock, request log, truth, quirks and faults. They need no key."""
+"""The `/_sandbox` endpoints: clock, request log, expected data, quirks and faults; no key."""
 
 from __future__ import annotations
 
@@ -8,45 +8,51 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from tap_clarity.sandbox.api.errors import ApiError, bad_request
 from tap_clarity.sandbox.behavior.quirks import ALL, SWITCHES, Quirk
 from tap_clarity.sandbox.behavior.unknowns import UNKNOWNS
-from tap_clarity.sandbox.core import timestamps as instants
-from tap_clarity.sandbox.http.http_types import ApiError, Request, Response, bad, json_response
-from tap_clarity.sandbox.testing.faults import ordered
+from tap_clarity.sandbox.core import timestamps
+from tap_clarity.sandbox.http.http_types import Request, Response, json_response
+from tap_clarity.sandbox.testing.expected_data import RESOURCES
+from tap_clarity.sandbox.testing.faults import make_fault
+from tap_clarity.sandbox.testing.records import measurement_record
 from tap_clarity.sandbox.world.metrics import FREQUENCIES
-from tap_clarity.sandbox.world.records import plain
-from tap_clarity.sandbox.world.world import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tap_clarity.sandbox.behavior.quirks import Switches
     from tap_clarity.sandbox.core.clock import Clock
+    from tap_clarity.sandbox.testing.expected_data import ExpectedData
     from tap_clarity.sandbox.testing.faults import Faults
     from tap_clarity.sandbox.testing.request_log import RequestLog
-    from tap_clarity.sandbox.world.world import World
 
-CONTROL: Final = "/_sandbox"
+ADMIN_PATH: Final = "/_sandbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """What a test or a curious person may see and turn."""
+class AdminApi:
+    """Handles the requests of tests and users to the emulator itself."""
 
-    world: World
+    expected: ExpectedData
     clock: Clock
-    log: RequestLog
+    request_log: RequestLog
     faults: Faults
 
-    def answer(self, request: Request) -> Response:
+    @property
+    def switches(self) -> Switches:
+        return self.expected.world.switches
+
+    def handle(self, request: Request) -> Response:
         try:
-            return self._call(request)
+            return self._route(request)
         except ApiError as error:
             return error.response()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            return bad(f"{type(error).__name__}: {error}").response()
+            return bad_request(f"{type(error).__name__}: {error}").response()
 
-    def _call(self, request: Request) -> Response:
-        path = request.path.removeprefix(CONTROL)
+    def _route(self, request: Request) -> Response:
+        path = request.path.removeprefix(ADMIN_PATH)
         for method, pattern, handler in _ROUTES:
             match = pattern.fullmatch(path)
             if match and method == request.method:
@@ -54,86 +60,86 @@ class Control:
         raise ApiError(HTTPStatus.NOT_FOUND, "no such control")
 
     def read_clock(self, _request: Request) -> Response:
-        now = instants.iso(self.clock.millis())
+        now = timestamps.iso(self.clock.millis())
         return json_response({"now": now, "frozen": self.clock.frozen})
 
     def move_clock(self, request: Request) -> Response:
-        order: dict[str, Any] = request.body
-        if "frozen" in order:
-            self.clock.freeze(frozen=bool(order["frozen"]))
-        if "now" in order:
-            self.clock.set(order["now"])
-        if "advance_seconds" in order:
-            self.clock.advance(order["advance_seconds"])
+        body: dict[str, Any] = request.body
+        if "frozen" in body:
+            self.clock.freeze(frozen=bool(body["frozen"]))
+        if "now" in body:
+            self.clock.set(body["now"])
+        if "advance_seconds" in body:
+            self.clock.advance(body["advance_seconds"])
         return self.read_clock(request)
 
-    def read_log(self, _request: Request) -> Response:
-        return json_response(list(self.log))
+    def read_request_log(self, _request: Request) -> Response:
+        return json_response(list(self.request_log))
 
-    def clear_log(self, request: Request) -> Response:
-        self.log.clear()
-        return self.read_log(request)
+    def clear_request_log(self, request: Request) -> Response:
+        self.request_log.clear()
+        return self.read_request_log(request)
 
     def read_quirks(self, _request: Request) -> Response:
-        current = self.world.quirks
+        quirks = self.switches.quirks
         return json_response(
             [
                 {
                     "number": each.number if isinstance(each, Quirk) else None,
                     "name": each.label,
-                    "says": each.says,
+                    "says": each.description,
                     "evidence": each.evidence,
-                    "on": each in current,
+                    "on": each in quirks,
                 }
                 for each in SWITCHES
             ]
         )
 
     def switch_quirks(self, request: Request) -> Response:
-        order: dict[str, Any] = request.body
-        self.world.switches.set(**order.get("parameters", {}))
-        self.world.switches.turn_off(*order.get("off", []))
-        self.world.switches.turn_on(*order.get("on", []))
+        body: dict[str, Any] = request.body
+        self.switches.set(**body.get("parameters", {}))
+        self.switches.turn_off(*body.get("off", []))
+        self.switches.turn_on(*body.get("on", []))
         return self.read_quirks(request)
 
     def clear_quirks(self, request: Request) -> Response:
-        self.world.switches.turn_off(ALL, UNKNOWNS)
+        self.switches.turn_off(ALL, UNKNOWNS)
         return self.read_quirks(request)
 
     def read_parameters(self, _request: Request) -> Response:
-        return json_response(asdict(self.world.parameters))
+        return json_response(asdict(self.switches.parameters))
 
     def read_faults(self, _request: Request) -> Response:
         return json_response(list(self.faults))
 
-    def order_fault(self, request: Request) -> Response:
-        self.faults.add(ordered(**request.body))
+    def add_fault(self, request: Request) -> Response:
+        self.faults.add(make_fault(**request.body))
         return self.read_faults(request)
 
     def clear_faults(self, request: Request) -> Response:
         self.faults.clear()
         return self.read_faults(request)
 
-    def truth(self, request: Request) -> Response:
+    def expected_measurements(self, request: Request) -> Response:
         query = request.query
         frequency = next((each for each in FREQUENCIES if each == query["frequency"]), None)
         if frequency is None:
-            raise bad(f"frequency must be one of {', '.join(FREQUENCIES)}")
+            raise bad_request(f"frequency must be one of {', '.join(FREQUENCIES)}")
         as_of = query.get("as_of") or self.clock.now()
         bounds = query["start"], query["end"], as_of
         if "source_ids" in query:
-            sources = query["source_ids"].split(",")
-            told = self.world.truth_of_sources(frequency, *bounds, sources)
+            ids = query["source_ids"].split(",")
+            found = self.expected.measurements_of_sources(frequency, *bounds, ids)
         else:
             chosen = query["datasource_ids"].split(",") if "datasource_ids" in query else None
-            told = self.world.truth(frequency, *bounds, chosen)
-        return _json_lines(map(plain, told))
+            found = self.expected.measurements(frequency, *bounds, chosen)
+        return _json_lines(map(measurement_record, found))
 
-    def resource(self, request: Request, name: str) -> Response:
-        if name not in RESOURCES:
-            raise bad(f"resources: {', '.join(RESOURCES)}")
+    def expected_records(self, request: Request, resource: str) -> Response:
+        if resource not in RESOURCES:
+            raise bad_request(f"resources: {', '.join(RESOURCES)}")
         as_of = request.query.get("as_of") or self.clock.now()
-        return _json_lines(self.world.resource(name, as_of))
+        return _json_lines(self.expected.records(resource, as_of))
 
 
 def _json_lines(records: Iterable[dict[str, Any]]) -> Response:
@@ -142,17 +148,17 @@ def _json_lines(records: Iterable[dict[str, Any]]) -> Response:
 
 
 _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]] = (
-    ("GET", re.compile(r"/clock"), Control.read_clock),
-    ("POST", re.compile(r"/clock"), Control.move_clock),
-    ("GET", re.compile(r"/requests"), Control.read_log),
-    ("DELETE", re.compile(r"/requests"), Control.clear_log),
-    ("GET", re.compile(r"/quirks"), Control.read_quirks),
-    ("POST", re.compile(r"/quirks"), Control.switch_quirks),
-    ("DELETE", re.compile(r"/quirks"), Control.clear_quirks),
-    ("GET", re.compile(r"/parameters"), Control.read_parameters),
-    ("GET", re.compile(r"/faults"), Control.read_faults),
-    ("POST", re.compile(r"/faults"), Control.order_fault),
-    ("DELETE", re.compile(r"/faults"), Control.clear_faults),
-    ("GET", re.compile(r"/truth"), Control.truth),
-    ("GET", re.compile(r"/truth/(\w+)"), Control.resource),
+    ("GET", re.compile(r"/clock"), AdminApi.read_clock),
+    ("POST", re.compile(r"/clock"), AdminApi.move_clock),
+    ("GET", re.compile(r"/requests"), AdminApi.read_request_log),
+    ("DELETE", re.compile(r"/requests"), AdminApi.clear_request_log),
+    ("GET", re.compile(r"/quirks"), AdminApi.read_quirks),
+    ("POST", re.compile(r"/quirks"), AdminApi.switch_quirks),
+    ("DELETE", re.compile(r"/quirks"), AdminApi.clear_quirks),
+    ("GET", re.compile(r"/parameters"), AdminApi.read_parameters),
+    ("GET", re.compile(r"/faults"), AdminApi.read_faults),
+    ("POST", re.compile(r"/faults"), AdminApi.add_fault),
+    ("DELETE", re.compile(r"/faults"), AdminApi.clear_faults),
+    ("GET", re.compile(r"/truth"), AdminApi.expected_measurements),
+    ("GET", re.compile(r"/truth/(\w+)"), AdminApi.expected_records),
 )

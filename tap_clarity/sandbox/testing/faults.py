@@ -1,4 +1,4 @@
-"""Faults to order: which request they strike, how often, and what they do to the answer."""
+"""Faults: their kinds, which requests they match, and how often they are injected."""
 
 from __future__ import annotations
 
@@ -10,31 +10,24 @@ from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tap_clarity.sandbox.api.report_records import FAILED, IN_PROGRESS, NO_URLS, Outcome
-from tap_clarity.sandbox.api.reports import denied
-from tap_clarity.sandbox.http.http_types import JSON_TYPE, Request, Response, json_response
-from tap_clarity.sandbox.http.transfer import Delivery
-from tap_clarity.sandbox.testing import corruption as spoil
-from tap_clarity.sandbox.world.rng import blend, unit
+from tap_clarity.sandbox.api.report_records import FAILED, IN_PROGRESS, NO_URLS, ReportOutcome
+from tap_clarity.sandbox.world.rng import combine, fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_clarity.sandbox.behavior.unknowns import Evidence
-
-_DRIPS: Final = 20
-_WITHOUT_BODY: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
-_HTML: Final = b"<!DOCTYPE html><html><body><h1>We'll be right back</h1></body></html>"
+    from tap_clarity.sandbox.http.http_types import Request
 
 
 class Kind(NamedTuple):
-    """Where a behaviour is known from, and what a fault of this kind does."""
+    """Where the behaviour is known from, and what a fault of this kind does."""
 
     evidence: Evidence
-    says: str
+    description: str
 
 
-_SAYS: Final = {
+_DESCRIPTIONS: Final = {
     "status": "answer `status` with `headers` and `body`, without asking the API",
     "html": "answer an HTML page with status 200, without asking the API",
     "garbage": "answer bytes that are nothing, with status 200, without asking the API",
@@ -61,10 +54,12 @@ _EVIDENCE: Final[dict[str, Evidence]] = {
     "failed-report": "documented",
     "expired-link": "documented",
 }
-KINDS: Final = {kind: Kind(_EVIDENCE.get(kind, "invented"), says) for kind, says in _SAYS.items()}
+KINDS: Final = {
+    kind: Kind(_EVIDENCE.get(kind, "invented"), text) for kind, text in _DESCRIPTIONS.items()
+}
 UNKNOWN_KINDS: Final = {
-    kind: Kind("invented", says)
-    for kind, says in {
+    kind: Kind("invented", text)
+    for kind, text in {
         "never-ending-report": "let the report stay in-progress for good (for its request or poll)",
         "report-status": "let the report end in the status `word` (for its request or poll)",
         "report-without-urls": "let the report succeed without URLs; `word` is missing, list, null "
@@ -83,7 +78,7 @@ UNKNOWN_KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One order. `times` and `probability` say how often, `at` is a share of body or rows."""
+    """A fault: `times` and `probability` say how often, `at` is a share of the body or rows."""
 
     kind: str
     path: str = "*"
@@ -111,30 +106,31 @@ class Fault:
             message = f"word must be one of {', '.join(NO_URLS)}"
             raise ValueError(message)
 
-    def outcome(self) -> Outcome | None:
-        """What this fault orders for a report, if it is of such a kind."""
-        made = _OUTCOMES.get(self.kind)
-        return made(self) if made else None
+    def outcome(self) -> ReportOutcome | None:
+        """Return the outcome of a report with this fault, if it is of such a kind."""
+        outcome = _OUTCOMES.get(self.kind)
+        return outcome(self) if outcome else None
 
-    def strikes(self, request: Request) -> bool:
-        meant = self.method in {"*", request.method}
+    def matches(self, request: Request) -> bool:
+        if self.method not in {"*", request.method}:
+            return False
         scope = _SCOPES.get(self.kind, "/")
-        if not meant or scope not in request.path or not fnmatchcase(request.path, self.path):
+        if scope not in request.path or not fnmatchcase(request.path, self.path):
             return False
         return self.contains in json.dumps(request.body, ensure_ascii=False)
 
 
-_OUTCOMES: Final[dict[str, Callable[[Fault], Outcome]]] = {
-    "failed-report": lambda fault: Outcome(status=FAILED, message=fault.message),
-    "never-ending-report": lambda _: Outcome(status=IN_PROGRESS),
-    "report-status": lambda fault: Outcome(status=fault.word or "cancelled"),
-    "report-without-urls": lambda fault: Outcome(no_urls_as=fault.word or "missing"),
-    "forgotten-report": lambda _: Outcome(is_forgotten=True),
-    "purged-files": lambda fault: Outcome(
+_OUTCOMES: Final[dict[str, Callable[[Fault], ReportOutcome]]] = {
+    "failed-report": lambda fault: ReportOutcome(status=FAILED, message=fault.message),
+    "never-ending-report": lambda _: ReportOutcome(status=IN_PROGRESS),
+    "report-status": lambda fault: ReportOutcome(status=fault.word or "cancelled"),
+    "report-without-urls": lambda fault: ReportOutcome(no_urls_as=fault.word or "missing"),
+    "forgotten-report": lambda _: ReportOutcome(is_forgotten=True),
+    "purged-files": lambda fault: ReportOutcome(
         purged_status=404 if fault.status == HTTPStatus.NOT_FOUND else 403
     ),
 }
-# What a request's path must contain for a fault that means something for some requests only.
+# What the path of a request must contain for faults that apply to some requests only.
 _SCOPES: Final = {
     **dict.fromkeys((*_OUTCOMES, "poll-without-urls"), "/report-request"),
     "blank-file": "/files/",
@@ -163,11 +159,11 @@ def parse(spec: str) -> Fault:
         else:
             message = f"a fault's details read name=value or Header:value, not {word}"
             raise ValueError(message)
-    return ordered(kind, **details)
+    return make_fault(kind, **details)
 
 
-def ordered(kind: str, **details: Any) -> Fault:  # noqa: ANN401 - a fault's own fields
-    """Make a fault; with a probability and no count it goes on for ever."""
+def make_fault(kind: str, **details: Any) -> Fault:  # noqa: ANN401 - a fault's own fields
+    """Return a fault; with a probability and without `times` it is persistent."""
     if "probability" in details and "times" not in details:
         details["times"] = None
     try:
@@ -177,114 +173,44 @@ def ordered(kind: str, **details: Any) -> Fault:  # noqa: ANN401 - a fault's own
 
 
 class Faults:
-    """The faults on order, in the order in which they were given."""
+    """The faults to inject, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._orders: list[Fault] = []
-        self._seen: list[int] = []
+        self._faults: list[Fault] = []
+        self._matches: list[int] = []
 
-    def order(self, kind: str, **details: Any) -> None:  # noqa: ANN401
-        self.add(ordered(kind, **details))
+    def inject(self, kind: str, **details: Any) -> None:  # noqa: ANN401
+        self.add(make_fault(kind, **details))
 
     def add(self, fault: Fault) -> None:
         with self._lock:
-            self._orders.append(fault)
-            self._seen.append(0)
+            self._faults.append(fault)
+            self._matches.append(0)
 
     def clear(self) -> None:
         with self._lock:
-            self._orders.clear()
-            self._seen.clear()
+            self._faults.clear()
+            self._matches.clear()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         with self._lock:
-            return iter([asdict(fault) for fault in self._orders])
+            return iter([asdict(fault) for fault in self._faults])
 
-    def draw(self, request: Request) -> Fault | None:
-        """Find the fault that strikes a request, and count it."""
+    def next_fault(self, request: Request) -> Fault | None:
+        """Return the first fault to inject into a request, and count it."""
         with self._lock:
-            return next(
-                (f for at, f in enumerate(self._orders) if self._strikes(at, request)), None
-            )
+            for number, fault in enumerate(self._faults):
+                if self._is_due(number, fault, request):
+                    return fault
+        return None
 
-    def _strikes(self, at: int, request: Request) -> bool:
-        fault = self._orders[at]
-        if fault.times == 0 or not fault.strikes(request):
+    def _is_due(self, number: int, fault: Fault, request: Request) -> bool:
+        if fault.times == 0 or not fault.matches(request):
             return False
-        self._seen[at] += 1
-        if unit(blend(fault.seed, self._seen[at])) >= fault.probability:
+        self._matches[number] += 1
+        if fraction(combine(fault.seed, self._matches[number])) >= fault.probability:
             return False
         if fault.times is not None:
-            self._orders[at] = replace(fault, times=fault.times - 1)
+            self._faults[number] = replace(fault, times=fault.times - 1)
         return True
-
-
-def instead(fault: Fault) -> Response | None:
-    """Answer without asking the API, where the fault is of that kind."""
-    if fault.kind == "status":
-        headers = {"Content-Type": JSON_TYPE, **fault.headers}
-        return Response(fault.status, _body(fault.status, fault.body.encode()), headers)
-    if fault.kind == "html":
-        return Response(HTTPStatus.OK, _HTML, {"Content-Type": "text/html"})
-    if fault.kind == "garbage":
-        noise = b"".join(blend(fault.seed, turn).to_bytes(8, "big") for turn in range(64))
-        return Response(HTTPStatus.OK, noise, {"Content-Type": JSON_TYPE})
-    return denied() if fault.kind == "expired-link" else None
-
-
-def spoiled(fault: Fault, response: Response) -> Response:
-    """Do to an answer what the fault says."""
-    change = _CHANGES.get(fault.kind)
-    if change is not None:
-        return change(fault, response) if response.is_success else response
-    plan = _DELIVERIES.get(fault.kind)
-    return replace(response, delivery=plan(fault)) if plan else response
-
-
-def _body(status: int, body: bytes) -> bytes:
-    return b"" if status in _WITHOUT_BODY else body
-
-
-def _other_status(fault: Fault, response: Response) -> Response:
-    if fault.status not in _WITHOUT_BODY:
-        return replace(response, status=fault.status)
-    headers = {k: v for k, v in response.headers.items() if not k.startswith("Content-")}
-    return Response(fault.status, b"", headers)
-
-
-def _partial(fault: Fault, response: Response) -> Response:
-    whole = response.whole_body()
-    part = spoil.first_lines(whole, fault.at)
-    scope = {
-        "Content-Length": str(len(part)),
-        "Content-Range": f"bytes 0-{len(part) - 1}/{len(whole)}",
-    }
-    return Response(HTTPStatus.PARTIAL_CONTENT, part, {**response.headers, **scope})
-
-
-def _without_urls(fault: Fault, response: Response) -> Response:
-    record = json.loads(response.whole_body())
-    kept = {name: value for name, value in record.items() if not name.startswith("urls")}
-    return json_response({**kept, **NO_URLS[fault.word or "missing"]}, response.status)
-
-
-_CHANGES: Final[dict[str, Callable[[Fault, Response], Response]]] = {
-    "poll-without-urls": _without_urls,
-    "other-status": _other_status,
-    "partial-content": _partial,
-    "blank-file": lambda fault, response: spoil.blank_file(response, fault.word),
-    **dict.fromkeys(
-        spoil.FILE_FAULTS,
-        lambda fault, response: spoil.spoiled_file(response, fault.kind, fault.at),
-    ),
-}
-_DELIVERIES: Final[dict[str, Callable[[Fault], Delivery]]] = {
-    "drop": lambda _: Delivery(no_answer=True),
-    "cut": lambda fault: Delivery(stop_at=fault.at, ending="reset"),
-    "stall": lambda fault: Delivery(wait=fault.seconds),
-    "stall-inside": lambda fault: Delivery(pieces=2, pause=fault.seconds, stop_at=fault.at),
-    "drip": lambda fault: Delivery(pieces=_DRIPS, pause=fault.seconds / _DRIPS),
-    "truncate": lambda fault: Delivery(stop_at=fault.at, ending="shortened"),
-    "truncate-lying": lambda fault: Delivery(stop_at=fault.at, ending="closed"),
-}

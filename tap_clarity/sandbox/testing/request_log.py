@@ -1,24 +1,24 @@
-"""What clients have asked, for tests to look at."""
+"""The log of all requests to the API, for tests to read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from tap_clarity.sandbox.api.reports import FILES
-from tap_clarity.sandbox.http.http_types import KEY_HEADER
+from tap_clarity.sandbox.api.file_links import FILES_PATH
+from tap_clarity.sandbox.api.routes import KEY_HEADER
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox.http.http_types import Request
 
 
 class RequestLog(Sequence[dict[str, Any]]):
-    """Requests in the order of their answers; the key itself is never kept."""
+    """Requests in the order of their responses; the API key is never kept."""
 
     def __init__(self) -> None:
         self._entries: list[dict[str, Any]] = []
 
-    def note(self, request: Request, *, status: int, at: str, fault: str | None) -> None:
+    def add(self, request: Request, *, status: int, at: str, fault: str | None) -> None:
         has_key = KEY_HEADER in request.headers
         self._entries.append(
             {
@@ -30,7 +30,7 @@ class RequestLog(Sequence[dict[str, Any]]):
                 "status": status,
                 "at": at,
                 "fault": fault,
-                "leak": has_key and request.path.startswith(FILES),
+                "leak": has_key and request.path.startswith(FILES_PATH),
             }
         )
 

@@ -1,1 +1,1 @@
-"""The simulated world: a city, its air, its devices, and what they measure."""
+"""The data behind the API, generated from a seed: datasources, devices, air, measurements."""

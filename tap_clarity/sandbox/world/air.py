@@ -1,4 +1,4 @@
-"""The air over an invented city: smooth signals of place and time, without state."""
+"""The air of the generated city: smooth levels of each quantity by place and time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tap_clarity.sandbox.core.timestamps import DAY, HOUR
-from tap_clarity.sandbox.world.rng import blend, unit
+from tap_clarity.sandbox.world.rng import combine, fraction
 
 CYCLE: Final = 28 * DAY
-"""Smoke comes back, and the world's special days are laid out anew, every four weeks."""
+"""Smoke and the special events of the world repeat every four weeks."""
 
 _SMOKE_STARTS: Final = 9 * DAY
 _SMOKE_LASTS: Final = 4 * DAY
@@ -28,7 +28,7 @@ _SUN: Final = (
 
 
 class Signal(NamedTuple):
-    """A quantity's course: now, over the day, and how far single readings scatter."""
+    """The level of a quantity: now, over the day, and how far single readings scatter."""
 
     now: float
     daily: float
@@ -36,7 +36,7 @@ class Signal(NamedTuple):
 
 
 class Site(NamedTuple):
-    """What sets one place apart from the city as a whole."""
+    """How a place differs from the city as a whole."""
 
     seed: int
     dust: float
@@ -45,17 +45,17 @@ class Site(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def air_at(site: Site, instant: int) -> dict[str, Signal]:
-    """Give every quantity's signal at a place and time."""
-    traffic, sun = _of_day(_TRAFFIC, instant), _of_day(_SUN, instant)
-    fine_day = site.dust * (_drift(site.seed, "haze", instant) * 13 + 4 + _smoke(instant))
+def air_at(site: Site, timestamp: int) -> dict[str, Signal]:
+    """Return the signal of every quantity at a place and time."""
+    traffic, sun = _hourly_factor(_TRAFFIC, timestamp), _hourly_factor(_SUN, timestamp)
+    fine_day = site.dust * (_drift(site.seed, "haze", timestamp) * 13 + 4 + _smoke(timestamp))
     fine = fine_day * (1 + 0.35 * traffic)
-    no2_day = site.traffic * (6 + 12 * _drift(site.seed, "stagnation", instant)) - 1
+    no2_day = site.traffic * (6 + 12 * _drift(site.seed, "stagnation", timestamp)) - 1
     no2 = no2_day + site.traffic * 7 * traffic
-    warm_day = site.warmth + _season(instant) + 6 * (_drift(site.seed, "warmth", instant) - 0.5)
+    warm_day = site.warmth + _season(timestamp) + 6 * (_drift(site.seed, "warmth", timestamp) - 0.5)
     warm = warm_day + 4 * sun
     damp_day = 72 - 0.8 * (warm_day - 10)
-    soot_day = 350 * site.traffic * (0.6 + _drift(site.seed, "stagnation", instant))
+    soot_day = 350 * site.traffic * (0.6 + _drift(site.seed, "stagnation", timestamp))
     soot = soot_day * (1 + 0.5 * traffic)
     return {
         **_particles(fine, fine_day),
@@ -67,10 +67,10 @@ def air_at(site: Site, instant: int) -> dict[str, Signal]:
         "relHumidAmbient": Signal(damp_day - 14 * sun, damp_day, 4),
         "relHumidInternal": Signal(damp_day - 14 * sun - 16, damp_day - 16, 4),
         "atmPressure": Signal(
-            *_steady(1 + 0.02 * (_drift(site.seed, "pressure", instant) - 0.5)), 0.0008
+            *_constant(1 + 0.02 * (_drift(site.seed, "pressure", timestamp) - 0.5)), 0.0008
         ),
         "windSpeed": Signal(3.2 + 1.6 * sun, 3.2, 1.8),
-        "windDirection": Signal(*_steady(360 * _drift(site.seed, "wind", instant)), 50),
+        "windDirection": Signal(*_constant(360 * _drift(site.seed, "wind", timestamp)), 50),
         "uvIndex": Signal(max(0.0, 6 * sun), 1.8, 0.4),
     }
 
@@ -100,33 +100,33 @@ def _soot(soot: float, soot_day: float) -> dict[str, Signal]:
     return {name: Signal(share * soot, share * soot_day, 30) for name, share in shares.items()}
 
 
-def _steady(level: float) -> tuple[float, float]:
+def _constant(level: float) -> tuple[float, float]:
     return level, level
 
 
-def _of_day(course: tuple[float, ...], instant: int) -> float:
-    hour, past = divmod(instant % DAY, HOUR)
-    return course[hour] + (course[(hour + 1) % 24] - course[hour]) * past / HOUR
+def _hourly_factor(factors: tuple[float, ...], timestamp: int) -> float:
+    hour, past = divmod(timestamp % DAY, HOUR)
+    return factors[hour] + (factors[(hour + 1) % 24] - factors[hour]) * past / HOUR
 
 
-def _drift(seed: int, name: str, instant: int) -> float:
-    """Wander between 0 and 1 from day to day, without steps."""
-    day, past = divmod(instant, DAY)
+def _drift(seed: int, name: str, timestamp: int) -> float:
+    """Vary between 0 and 1 from day to day, without steps."""
+    day, past = divmod(timestamp, DAY)
     today, tomorrow = _day_level(seed, name, day), _day_level(seed, name, day + 1)
     return today + (tomorrow - today) * past / DAY
 
 
 @lru_cache(maxsize=4096)
 def _day_level(seed: int, name: str, day: int) -> float:
-    return unit(blend(seed, day, *name.encode()))
+    return fraction(combine(seed, day, *name.encode()))
 
 
-def _season(instant: int) -> float:
-    return 14 - 8 * math.cos(2 * math.pi * (instant / DAY - 15) / 365.25)
+def _season(timestamp: int) -> float:
+    return 14 - 8 * math.cos(2 * math.pi * (timestamp / DAY - 15) / 365.25)
 
 
-def _smoke(instant: int) -> float:
-    past = instant % CYCLE - _SMOKE_STARTS
+def _smoke(timestamp: int) -> float:
+    past = timestamp % CYCLE - _SMOKE_STARTS
     if not 0 <= past < _SMOKE_LASTS:
         return 0.0
     return _SMOKE_PEAK * math.sin(math.pi * past / _SMOKE_LASTS) ** 2

@@ -17,7 +17,7 @@ _HIGHEST: Final = 500
 
 
 def index(standard: str, quantity: str, concentration: float | None) -> int | None:
-    """Work out an index; there is none below zero."""
+    """Calculate an index; below zero there is none."""
     if concentration is None or concentration < 0:
         return None
     if standard == "WaDwerAqi":

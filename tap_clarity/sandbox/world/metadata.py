@@ -1,4 +1,4 @@
-"""The resources beside the measurements, as the API draws them at an instant."""
+"""Datasources, their details and subscriptions, as of a timestamp."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tap_clarity.sandbox.behavior.quirks import Quirk
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import DAY, SECOND, iso, iso_or_none
-from tap_clarity.sandbox.world.network import DEPLOYED, Span
+from tap_clarity.sandbox.world.network import DEPLOYED_AT, TimeRange
 
 if TYPE_CHECKING:
-    from tap_clarity.sandbox.world.network import Access, Datasource, Stay, Subscription
+    from tap_clarity.sandbox.world.network import Access, Datasource, SourcePeriod, Subscription
     from tap_clarity.sandbox.world.world import World
 
 PARTNER_ORG: Final = "harbourKQ2"
@@ -24,11 +24,11 @@ def datasource_list(world: World, now: int) -> list[dict[str, Any]]:
 
 
 def _summary(datasource: Datasource, now: int) -> dict[str, Any]:
-    subscription, stay = datasource.subscription_at(now), datasource.stay_at(now)
+    subscription, source = datasource.subscription_at(now), datasource.source_at(now)
     return {
         "datasourceId": datasource.datasource_id,
         "currentSubscriptionId": subscription.subscription_id if subscription else None,
-        "currentSourceId": stay.source_id if stay else None,
+        "currentSourceId": source.source_id if source else None,
         "sourceType": datasource.source_type,
         "orgAnnotations": _annotations(datasource),
     }
@@ -43,12 +43,12 @@ def _annotations(datasource: Datasource) -> dict[str, Any]:
 
 
 def datasource_details(world: World, datasource: Datasource, now: int) -> dict[str, Any]:
-    stay = datasource.stay_at(now)
+    source = datasource.source_at(now)
     reference = datasource.source_type == "REFERENCE_SITE"
     details: dict[str, Any] = {
         "datasourceId": datasource.datasource_id,
         "sourceType": datasource.source_type,
-        "currentSourceId": stay.source_id if stay else None,
+        "currentSourceId": source.source_id if source else None,
         "nameProvidedBySourceOperator": f"{datasource.name} (monitor)" if reference else None,
         "openData": _open_data(datasource),
         "orgAnnotations": _all_annotations(world, datasource),
@@ -56,10 +56,12 @@ def datasource_details(world: World, datasource: Datasource, now: int) -> dict[s
     if not reference:
         known = [each for each in datasource.subscriptions if each.attached.start <= now]
         details["sourceHistory"] = [
-            _stay(each, now) for each in datasource.stays if each.span.start <= now
+            _source_period(each, now)
+            for each in datasource.source_history
+            if each.time_range.start <= now
         ]
         details["accessToMeasurements"] = [
-            _access(each, now) for each in datasource.access if each.span.start <= now
+            _access(each, now) for each in datasource.access if each.time_range.start <= now
         ]
         details["subscriptionHistory"] = _subscription_history(world, datasource, known)
         details["subscriptionAttachmentHistory"] = [
@@ -67,26 +69,30 @@ def datasource_details(world: World, datasource: Datasource, now: int) -> dict[s
         ]
     if Unknown.PARTNER_HISTORIES in world.quirks and not reference:
         _add_partners(details, now)
-    return _bare(details) if Quirk.BARE_HISTORIES in world.quirks else details
+    return _without_orgs(details) if Quirk.BARE_HISTORIES in world.quirks else details
 
 
 def _add_partners(details: dict[str, Any], now: int) -> None:
-    """Show what others may read beside the org: a subscription per partner, some since earlier."""
-    for turn, org in enumerate(PARTNER_ORGS):
-        start = DEPLOYED - (turn + 1) * 90 * DAY
-        span = Span(start, start + (turn + 1) * 300 * DAY).seen_at(now)
-        name = f"S{details['datasourceId'][2:]}{turn}"
+    """Add what other organizations may read: a subscription for each, some since earlier."""
+    for number, org in enumerate(PARTNER_ORGS):
+        start = DEPLOYED_AT - (number + 1) * 90 * DAY
+        time_range = TimeRange(start, start + (number + 1) * 300 * DAY).as_known_at(now)
+        name = f"S{details['datasourceId'][2:]}{number}"
         access = {"subscriptionId": name, "sourceId": details["currentSourceId"]}
         details["accessToMeasurements"].append(
-            {**access, "accessStart": iso(span.start), "accessEnd": iso_or_none(span.end)}
+            {
+                **access,
+                "accessStart": iso(time_range.start),
+                "accessEnd": iso_or_none(time_range.end),
+            }
         )
         details["subscriptionAttachmentHistory"].append(
             {
                 "subscriptionId": name,
-                "subscriptionAttachmentId": f"{name}:{span.start // SECOND:08x}",
+                "subscriptionAttachmentId": f"{name}:{time_range.start // SECOND:08x}",
                 "org": org,
-                "attachmentDate": iso(span.start),
-                "detachmentDate": iso_or_none(span.end),
+                "attachmentDate": iso(time_range.start),
+                "detachmentDate": iso_or_none(time_range.end),
             }
         )
         details["subscriptionHistory"].append(
@@ -94,14 +100,14 @@ def _add_partners(details: dict[str, Any], now: int) -> None:
                 "subscriptionId": name,
                 "subscriptionType": "shared",
                 "org": org,
-                "timePeriodStart": iso(span.start),
-                "timePeriodEnd": iso_or_none(span.end),
+                "timePeriodStart": iso(time_range.start),
+                "timePeriodEnd": iso_or_none(time_range.end),
             }
         )
 
 
-def _bare(details: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the guide's table does not know."""
+def _without_orgs(details: dict[str, Any]) -> dict[str, Any]:
+    """Remove what is missing in the table of Clarity's guide."""
     kept = {k: v for k, v in details.items() if k != "subscriptionAttachmentHistory"}
     if "subscriptionHistory" in kept:
         kept["subscriptionHistory"] = [
@@ -119,13 +125,13 @@ def _open_data(datasource: Datasource) -> dict[str, Any]:
     return {
         "isOpen": is_open,
         "openName": datasource.name if is_open else None,
-        "lastOpenedAt": iso(DEPLOYED + 30 * DAY) if is_open else None,
+        "lastOpenedAt": iso(DEPLOYED_AT + 30 * DAY) if is_open else None,
         "lastClosedAt": None,
     }
 
 
 def is_shared_on(datasource: Datasource) -> bool:
-    """Tell whether a partner reads along on the org's licence."""
+    """Whether a partner may read the datasource too."""
     return datasource.source_type == "CLARITY_NODE" and datasource.index % _SHARED_EVERY == 0
 
 
@@ -136,22 +142,22 @@ def _all_annotations(world: World, datasource: Datasource) -> list[dict[str, Any
     return [own, {"org": PARTNER_ORG, "name": "Saltbay", "group": None, "tags": []}]
 
 
-def _stay(stay: Stay, now: int) -> dict[str, Any]:
-    span = stay.span.seen_at(now)
+def _source_period(source: SourcePeriod, now: int) -> dict[str, Any]:
+    time_range = source.time_range.as_known_at(now)
     return {
-        "sourceId": stay.source_id,
-        "inDate": iso(span.start),
-        "outDate": iso_or_none(span.end),
+        "sourceId": source.source_id,
+        "inDate": iso(time_range.start),
+        "outDate": iso_or_none(time_range.end),
     }
 
 
 def _access(access: Access, now: int) -> dict[str, Any]:
-    span = access.span.seen_at(now)
+    time_range = access.time_range.as_known_at(now)
     return {
         "subscriptionId": access.subscription_id,
         "sourceId": access.source_id,
-        "accessStart": iso(span.start),
-        "accessEnd": iso_or_none(span.end),
+        "accessStart": iso(time_range.start),
+        "accessEnd": iso_or_none(time_range.end),
     }
 
 
@@ -184,20 +190,20 @@ def subscriptions(world: World, now: int) -> list[dict[str, Any]]:
 def _subscription(
     world: World, datasource: Datasource, subscription: Subscription, now: int
 ) -> dict[str, Any]:
-    drawn: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "subscriptionId": subscription.subscription_id,
         "subscriptionType": _kind(world, subscription.kind),
     }
     if subscription.attached.covers(now):
-        drawn["attachedToDatasourceId"] = datasource.datasource_id
+        fields["attachedToDatasourceId"] = datasource.datasource_id
     start, end = subscription.period
     if subscription.kind != "public" and end is not None:
-        drawn["timePeriodStart"] = iso(start)
-        drawn["timePeriodEnd"] = iso(end)
-        drawn["daysRemaining"] = max(0, -((now - end) // DAY))
+        fields["timePeriodStart"] = iso(start)
+        fields["timePeriodEnd"] = iso(end)
+        fields["daysRemaining"] = max(0, -((now - end) // DAY))
     if subscription.kind == "licensed":
-        drawn["sharedWith"] = [PARTNER_ORG] if is_shared_on(datasource) else []
-    return drawn
+        fields["sharedWith"] = [PARTNER_ORG] if is_shared_on(datasource) else []
+    return fields
 
 
 def _term(subscription: Subscription, name: str, kind: str, org: str) -> dict[str, Any]:
@@ -213,12 +219,12 @@ def _term(subscription: Subscription, name: str, kind: str, org: str) -> dict[st
 def _attachment(
     world: World, datasource: Datasource, subscription: Subscription, now: int
 ) -> dict[str, Any]:
-    span = subscription.attached.seen_at(now)
-    name = f"{subscription.subscription_id}:{datasource.datasource_id}:{span.start // SECOND:08x}"
+    time_range = subscription.attached.as_known_at(now)
+    prefix = f"{subscription.subscription_id}:{datasource.datasource_id}"
     return {
         "subscriptionId": subscription.subscription_id,
-        "subscriptionAttachmentId": name,
+        "subscriptionAttachmentId": f"{prefix}:{time_range.start // SECOND:08x}",
         "org": world.org,
-        "attachmentDate": iso(span.start),
-        "detachmentDate": iso_or_none(span.end),
+        "attachmentDate": iso(time_range.start),
+        "detachmentDate": iso_or_none(time_range.end),
     }

@@ -1,4 +1,4 @@
-"""What Clarity measures: names, aggregations, and which hardware gives what."""
+"""Metrics: their names, quantities and aggregates, and the modules that measure them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from tap_clarity.sandbox.world.rng import salt
+from tap_clarity.sandbox.behavior.quirks import Quirk, Quirks
+from tap_clarity.sandbox.world.rng import hash_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ INDEX_STANDARDS: Final = ("UsEpaAqi", "WaDwerAqi")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A physical quantity, the module that senses it, and its aggregates at each frequency."""
+    """A physical quantity, the module that measures it, and its aggregates at each frequency."""
 
     name: str
     module: str
@@ -30,7 +31,7 @@ class Quantity:
     daily: tuple[str, ...] = ("24HourMean",)
 
     def aggregates(self, frequency: Frequency) -> tuple[str, ...]:
-        """List the name endings that this quantity has at a frequency."""
+        """List the endings of the metric names of this quantity at a frequency."""
         if frequency == "minute":
             return ("Individual",)
         return self.hourly + self.hourly_on_request if frequency == "hour" else self.daily
@@ -38,18 +39,18 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One named series: a quantity, an aggregate, perhaps an air-quality index over it."""
+    """A metric: a quantity, an aggregate, and the standard if it is an air-quality index."""
 
     name: str
     quantity: Quantity
     aggregate: str
     standard: str | None
-    by_default: bool
-    salt: int
+    is_default: bool
+    name_hash: int
 
     @property
     def concentration(self) -> str:
-        """Name the series that an index is worked out from."""
+        """The name of the metric that an index is calculated from."""
         return self.quantity.name + self.aggregate
 
 
@@ -113,30 +114,41 @@ def _metric(quantity: Quantity, ending: str) -> Metric:
         quantity=quantity,
         aggregate=ending.removesuffix(standard or ""),
         standard=standard,
-        by_default=ending not in quantity.hourly_on_request,
-        salt=salt(name),
+        is_default=ending not in quantity.hourly_on_request,
+        name_hash=hash_text(name),
     )
 
 
 @cache
-def catalogue(frequency: Frequency) -> tuple[Metric, ...]:
-    """List every metric of a frequency by name; an index comes after its concentration."""
+def all_metrics(frequency: Frequency) -> tuple[Metric, ...]:
+    """List every metric of a frequency, sorted; an index comes after its concentration."""
     found = [_metric(each, end) for each in QUANTITIES for end in each.aggregates(frequency)]
     return tuple(sorted(found, key=lambda metric: metric.name))
 
 
 @cache
-def sensed_by(modules: frozenset[str], frequency: Frequency) -> tuple[Metric, ...]:
-    """List the metrics that a device with these modules gives."""
-    return tuple(each for each in catalogue(frequency) if each.quantity.module in modules)
+def metrics_of_modules(modules: frozenset[str], frequency: Frequency) -> tuple[Metric, ...]:
+    """List the metrics that a device with these modules measures."""
+    return tuple(each for each in all_metrics(frequency) if each.quantity.module in modules)
 
 
-def with_concentrations(metrics: Iterable[Metric]) -> frozenset[str]:
-    """Name metrics, and the series that the indices among them are worked out from."""
+def names_with_concentrations(metrics: Iterable[Metric]) -> frozenset[str]:
+    """Name the metrics and those that the indices among them are calculated from."""
     return frozenset(name for each in metrics for name in (each.name, each.concentration))
 
 
 @cache
-def default_names(frequency: Frequency) -> frozenset[str]:
-    """Name the metrics that come without asking: fewer than all there are."""
-    return frozenset(each.name for each in catalogue(frequency) if each.by_default)
+def default_metric_names(frequency: Frequency) -> frozenset[str]:
+    """Name the metrics that a request without metricSelect returns."""
+    return frozenset(each.name for each in all_metrics(frequency) if each.is_default)
+
+
+def displayed_name(name: str, quirks: Quirks) -> str:
+    """Return a metric's name as responses write it."""
+    return name.replace("Nowcast", "NowCast") if Quirk.NOWCAST_CASING in quirks else name
+
+
+def rounded(number: float, digits: int) -> float:
+    """Round; whole numbers have no decimals, as in the API's JSON."""
+    shorter = round(number, digits)
+    return int(shorter) if shorter == int(shorter) else shorter

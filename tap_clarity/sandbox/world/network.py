@@ -1,4 +1,4 @@
-"""The invented network: who measures where, with what, and who may read it since when."""
+"""The generated network: datasources, their sources, modules and subscriptions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from tap_clarity.sandbox.behavior.quirks import Quirk, Quirks
-from tap_clarity.sandbox.core import timestamps as instants
-from tap_clarity.sandbox.core.timestamps import DAY, HOUR, MINUTE
+from tap_clarity.sandbox.core.timestamps import DAY, HOUR, MINUTE, parse
 from tap_clarity.sandbox.world.air import Site
-from tap_clarity.sandbox.world.rng import blend, code, mix, unit
+from tap_clarity.sandbox.world.rng import combine, encode, fraction, mix
 
 SourceType = Literal["CLARITY_NODE", "REFERENCE_SITE"]
 Role = Literal["swapped", "reference", "halfway", "stopped", "lapsed", "bare", "shared", "plain"]
 
-DEPLOYED: Final = instants.parse("2023-06-05T08:00:00Z")
-FOREVER: Final = instants.parse("9999-01-01T00:00:00Z")
+DEPLOYED_AT: Final = parse("2023-06-05T08:00:00Z")
 
 _CENTRE: Final = (43.21, -30.42)  # open sea: no reader takes Saltbay for a real city
 _LETTERS: Final = string.ascii_uppercase
@@ -51,33 +49,33 @@ _TAGS: Final = ("roadside", "background", "école", "pilot, phase 2")
 _CADENCES: Final = (223_000, 280_000, 1_045_000)
 
 
-class Span(NamedTuple):
-    """A time from an instant on, without an end when `end` is None."""
+class TimeRange(NamedTuple):
+    """A time range [start, end), without an end when `end` is None."""
 
     start: int
     end: int | None = None
 
-    def covers(self, instant: int) -> bool:
-        return self.start <= instant and (self.end is None or instant < self.end)
+    def covers(self, timestamp: int) -> bool:
+        return self.start <= timestamp and (self.end is None or timestamp < self.end)
 
-    def seen_at(self, as_of: int) -> Span:
-        """Hide an end that has not come yet."""
-        return self if self.end is None or self.end <= as_of else Span(self.start)
+    def as_known_at(self, as_of: int) -> TimeRange:
+        """Hide an end that is later than `as_of`."""
+        return self if self.end is None or self.end <= as_of else TimeRange(self.start)
 
 
-class Stay(NamedTuple):
-    """A source's time at a datasource."""
+class SourcePeriod(NamedTuple):
+    """The time range in which a source feeds a datasource."""
 
     source_id: str
-    span: Span
+    time_range: TimeRange
 
 
 class Access(NamedTuple):
-    """A time in which the org may read, bounded by subscription and source."""
+    """A time range that the org may read, bounded by subscription and source."""
 
     subscription_id: str
     source_id: str
-    span: Span
+    time_range: TimeRange
 
 
 class Subscription(NamedTuple):
@@ -85,13 +83,13 @@ class Subscription(NamedTuple):
 
     subscription_id: str
     kind: str
-    period: Span
-    attached: Span
+    period: TimeRange
+    attached: TimeRange
 
 
 @dataclass(frozen=True)
 class Datasource:
-    """A flow of data that outlives the devices which feed it."""
+    """A series of measurements that outlasts the devices which feed it."""
 
     index: int
     datasource_id: str
@@ -106,43 +104,42 @@ class Datasource:
     cadence: int
     seed: int
     site: Site
-    stays: tuple[Stay, ...]
+    source_history: tuple[SourcePeriod, ...]
     subscriptions: tuple[Subscription, ...]
     unlisted_statuses: bool
 
     @cached_property
     def access(self) -> tuple[Access, ...]:
-        """Cross the subscriptions with the sources."""
+        """Intersect the subscriptions with the sources."""
         return tuple(
-            Access(subscription.subscription_id, stay.source_id, Span(start, end))
+            Access(subscription.subscription_id, source.source_id, TimeRange(start, end))
             for subscription in self.subscriptions
-            for stay in self.stays
-            for start, end in [_crossing(stay.span, subscription.attached)]
+            for source in self.source_history
+            for start, end in [_intersection(source.time_range, subscription.attached)]
             if end is None or start < end
         )
 
-    def access_at(self, instant: int) -> Access | None:
-        return next((each for each in self.access if each.span.covers(instant)), None)
+    def source_at(self, timestamp: int) -> SourcePeriod | None:
+        return next(
+            (each for each in self.source_history if each.time_range.covers(timestamp)), None
+        )
 
-    def stay_at(self, instant: int) -> Stay | None:
-        return next((each for each in self.stays if each.span.covers(instant)), None)
+    def subscription_at(self, timestamp: int) -> Subscription | None:
+        return next((each for each in self.subscriptions if each.attached.covers(timestamp)), None)
 
-    def subscription_at(self, instant: int) -> Subscription | None:
-        return next((each for each in self.subscriptions if each.attached.covers(instant)), None)
-
-    def known_at(self, instant: int) -> bool:
-        """Tell whether the org has had anything to do with it by then."""
-        return any(each.attached.start <= instant for each in self.subscriptions)
+    def is_known_at(self, timestamp: int) -> bool:
+        """Whether the org has had a subscription by then."""
+        return any(each.attached.start <= timestamp for each in self.subscriptions)
 
 
-def _crossing(one: Span, other: Span) -> Span:
+def _intersection(one: TimeRange, other: TimeRange) -> TimeRange:
     ends = [end for end in (one.end, other.end) if end is not None]
-    return Span(max(one.start, other.start), min(ends, default=None))
+    return TimeRange(max(one.start, other.start), min(ends, default=None))
 
 
 @dataclass(frozen=True)
 class Network:
-    """All datasources by id, whoever may see them by now."""
+    """All datasources by id, visible to the org or not."""
 
     datasources: tuple[Datasource, ...]
 
@@ -152,19 +149,19 @@ class Network:
 
 
 @lru_cache(maxsize=4)
-def network(seed: int, size: int, anchor: int, quirks: Quirks) -> Network:
-    """Build a network; only the quirks of ids and statuses make a difference."""
-    built = (build(seed, index, anchor, quirks) for index in range(size))
+def build_network(seed: int, size: int, anchor: int, quirks: Quirks) -> Network:
+    """Generate a network; it depends only on the quirks of ids and statuses."""
+    built = (build_datasource(seed, index, anchor, quirks) for index in range(size))
     return Network(tuple(sorted(built, key=attrgetter("datasource_id"))))
 
 
-def build(seed: int, index: int, anchor: int, quirks: Quirks) -> Datasource:
-    """Make one datasource; its special days, if it has any, lie in the two after `anchor`."""
-    own = blend(seed, index)
+def build_datasource(seed: int, index: int, anchor: int, quirks: Quirks) -> Datasource:
+    """Generate a datasource; its special events, if any, are in the two days after `anchor`."""
+    own_seed = combine(seed, index)
     role = _role(index)
-    datasource_id = f"D{code(mix(own), _LETTERS, 4)}{index % 10_000:04d}"
+    datasource_id = f"D{encode(mix(own_seed), _LETTERS, 4)}{index % 10_000:04d}"
     reference = role == "reference"
-    latitude, longitude = _position(own, index)
+    latitude, longitude = _coordinates(own_seed, index)
     return Datasource(
         index=index,
         datasource_id=datasource_id,
@@ -177,10 +174,17 @@ def build(seed: int, index: int, anchor: int, quirks: Quirks) -> Datasource:
         longitude=longitude,
         modules=_modules(role, index),
         cadence=_CADENCES[index % len(_CADENCES)],
-        seed=own,
-        site=Site(seed, 0.7 + 0.6 * unit(blend(own, 1)), 0.5 + unit(blend(own, 2)), 2 * unit(own)),
-        stays=_stays(own, role, anchor, odd=Quirk.ODD_NODE_IDS in quirks and index % 2 == 0),
-        subscriptions=_subscriptions(own, role, anchor),
+        seed=own_seed,
+        site=Site(
+            seed,
+            0.7 + 0.6 * fraction(combine(own_seed, 1)),
+            0.5 + fraction(combine(own_seed, 2)),
+            2 * fraction(own_seed),
+        ),
+        source_history=_source_history(
+            own_seed, role, anchor, odd=Quirk.ODD_NODE_IDS in quirks and index % 2 == 0
+        ),
+        subscriptions=_subscriptions(own_seed, role, anchor),
         unlisted_statuses=Quirk.UNLISTED_STATUSES in quirks,
     )
 
@@ -192,15 +196,15 @@ def _role(index: int) -> Role:
 
 
 def _name(index: int) -> str:
-    turn, place = divmod(index, len(_PLACES))
-    return f"{_PLACES[place]} {turn + 1}" if turn else _PLACES[place]
+    number, place = divmod(index, len(_PLACES))
+    return f"{_PLACES[place]} {number + 1}" if number else _PLACES[place]
 
 
-def _position(own: int, index: int) -> tuple[float, float]:
+def _coordinates(own_seed: int, index: int) -> tuple[float, float]:
     spread = 0.02 + 0.0002 * index
     return (
-        round(_CENTRE[0] + spread * (unit(blend(own, 3)) - 0.5), 5),
-        round(_CENTRE[1] + spread * (unit(blend(own, 4)) - 0.5), 5),
+        round(_CENTRE[0] + spread * (fraction(combine(own_seed, 3)) - 0.5), 5),
+        round(_CENTRE[1] + spread * (fraction(combine(own_seed, 4)) - 0.5), 5),
     )
 
 
@@ -215,40 +219,49 @@ def _modules(role: Role, index: int) -> frozenset[str]:
     return frozenset(modules)
 
 
-def source_id(own: int, turn: int, letter: str = "A") -> str:
-    return letter + code(blend(own, 5, turn), _ID_ALPHABET, 7)
+def source_id(own_seed: int, number: int, letter: str = "A") -> str:
+    return letter + encode(combine(own_seed, 5, number), _ID_ALPHABET, 7)
 
 
-def subscription_id(own: int, turn: int) -> str:
-    return "S" + code(blend(own, 6, turn), _ID_ALPHABET, 8)
+def _subscription_id(own_seed: int, number: int) -> str:
+    return "S" + encode(combine(own_seed, 6, number), _ID_ALPHABET, 8)
 
 
-def _stays(own: int, role: Role, anchor: int, *, odd: bool) -> tuple[Stay, ...]:
+def _source_history(
+    own_seed: int, role: Role, anchor: int, *, odd: bool
+) -> tuple[SourcePeriod, ...]:
     letter = "R" if role == "reference" else "S" if odd else "A"
-    first = source_id(own, 0, letter)
+    first = source_id(own_seed, 0, letter)
     if role == "swapped":
-        out = anchor + DAY + 10 * HOUR + 37 * MINUTE
-        back = out + 2 * HOUR + 13 * MINUTE
-        return (Stay(first, Span(DEPLOYED, out)), Stay(source_id(own, 1, letter), Span(back)))
+        removed = anchor + DAY + 10 * HOUR + 37 * MINUTE
+        replaced = removed + 2 * HOUR + 13 * MINUTE
+        return (
+            SourcePeriod(first, TimeRange(DEPLOYED_AT, removed)),
+            SourcePeriod(source_id(own_seed, 1, letter), TimeRange(replaced)),
+        )
     if role == "stopped":
-        return (Stay(first, Span(DEPLOYED, anchor + DAY + 15 * HOUR + 20 * MINUTE)),)
-    return (Stay(first, Span(DEPLOYED)),)
+        return (
+            SourcePeriod(first, TimeRange(DEPLOYED_AT, anchor + DAY + 15 * HOUR + 20 * MINUTE)),
+        )
+    return (SourcePeriod(first, TimeRange(DEPLOYED_AT)),)
 
 
-def _subscriptions(own: int, role: Role, anchor: int) -> tuple[Subscription, ...]:
-    """Draw who may read since when; a half-way datasource was measuring long before."""
-    one, other = subscription_id(own, 0), subscription_id(own, 1)
-    term = Span(DEPLOYED - DEPLOYED % DAY, instants.parse("2029-06-05"))
+def _subscriptions(own_seed: int, role: Role, anchor: int) -> tuple[Subscription, ...]:
+    """Generate who may read since when; a half-way datasource measured long before."""
+    first, second = _subscription_id(own_seed, 0), _subscription_id(own_seed, 1)
+    term = TimeRange(DEPLOYED_AT - DEPLOYED_AT % DAY, parse("2029-06-05"))
     if role == "reference":
-        return (Subscription(one, "public", Span(DEPLOYED), Span(DEPLOYED)),)
+        return (Subscription(first, "public", TimeRange(DEPLOYED_AT), TimeRange(DEPLOYED_AT)),)
     if role == "halfway":
         since = anchor + 9 * HOUR
-        return (Subscription(one, "licensed", Span(anchor, term.end), Span(since)),)
+        return (Subscription(first, "licensed", TimeRange(anchor, term.end), TimeRange(since)),)
     if role == "lapsed":
-        end, again = anchor + 12 * HOUR, anchor + DAY + 17 * HOUR
+        end, resumed = anchor + 12 * HOUR, anchor + DAY + 17 * HOUR
         return (
-            Subscription(one, "licensed", Span(term.start, end), Span(DEPLOYED, end)),
-            Subscription(other, "licensed", Span(again, term.end), Span(again)),
+            Subscription(
+                first, "licensed", TimeRange(term.start, end), TimeRange(DEPLOYED_AT, end)
+            ),
+            Subscription(second, "licensed", TimeRange(resumed, term.end), TimeRange(resumed)),
         )
     kind = "shared" if role == "shared" else "licensed"
-    return (Subscription(one, kind, term, Span(DEPLOYED)),)
+    return (Subscription(first, kind, term, TimeRange(DEPLOYED_AT)),)

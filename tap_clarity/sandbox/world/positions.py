@@ -1,4 +1,4 @@
-"""Where a row was measured."""
+"""Coordinates of a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tap_clarity.sandbox.core.timestamps import DAY
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox.behavior.quirks import Quirks
-    from tap_clarity.sandbox.world.measurements import Row
+    from tap_clarity.sandbox.world.rows import Row
 
 DECIMALS: Final = 5
 FINE_DECIMALS: Final = 8
@@ -18,12 +18,12 @@ _STEPS: Final = 5
 
 
 def decimals(quirks: Quirks) -> int:
-    """Tell how exact the coordinates are."""
+    """Return the number of decimals of coordinates."""
     return FINE_DECIMALS if Unknown.MOVING_COORDINATES in quirks else DECIMALS
 
 
 def position(row: Row, quirks: Quirks) -> tuple[float, float]:
-    """Give latitude and longitude; a device that moves does so at 12:00 UTC."""
+    """Return latitude and longitude; devices that move do so at 12:00 UTC."""
     latitude, longitude = row.datasource.latitude, row.datasource.longitude
     if Unknown.MOVING_COORDINATES not in quirks:
         return latitude, longitude

@@ -186,7 +186,7 @@ def test_its_shards_divide_the_sandbox_s_datasources(parsed: Parsed) -> None:
         for each in parsed.folders["ours"]["shards"]
     ]
     with Sandbox() as sandbox:
-        told = sandbox.world.resource("datasources", sandbox.clock.now())
+        told = sandbox.expected.records("datasources", sandbox.clock.now())
         assert sorted(chain(*found)) == sorted(each["datasource_id"] for each in told)
 
 
@@ -235,7 +235,7 @@ def make_tables(world: World) -> None:
 
 def check_first_run(world: World, airflow: Airflow) -> tuple[Table, Table]:
     """One shard fails and is tried again; all of them load the truth at the same time."""
-    world.ferry.faults.order("status", path="/v2/subscriptions", status=400)
+    world.ferry.faults.inject("status", path="/v2/subscriptions", status=400)
     run = airflow.run()
     assert airflow.finish(run) == "success"
     tries = [airflow.tries(run, index) for index in range(3)]
@@ -256,7 +256,7 @@ def check_first_run(world: World, airflow: Airflow) -> tuple[Table, Table]:
 
 def check_stopped_run(world: World, airflow: Airflow) -> str:
     """A person stops one of the shards, and the others go on; gives the run."""
-    world.ferry.faults.order("stall", path=CONTINUATION, seconds=20)
+    world.ferry.faults.inject("stall", path=CONTINUATION, seconds=20)
     asked = len([*calls(world.ferry, "POST", CONTINUATION)])
     run = airflow.run()
     airflow.wait(lambda: len([*calls(world.ferry, "POST", CONTINUATION)]) > asked)

@@ -284,7 +284,7 @@ def test_the_key_is_in_no_output_at_any_level() -> None:
 def test_stream_maps_apply(sandbox: Sandbox) -> None:
     maps = {"nodes": {"__alias__": "devices", "label": "node_id + '!'", "model": None}}
     run = run_tap(sandbox, streams=["nodes"], stream_maps=maps).check()
-    ids = [node["node_id"] for node in sandbox.world.resource("nodes", sandbox.clock.now())]
+    ids = [node["node_id"] for node in sandbox.expected.records("nodes", sandbox.clock.now())]
     assert [record["label"] for record in run.records("devices")] == [f"{id_}!" for id_ in ids]
     assert run.records("nodes") == []
     assert not [record for record in run.records("devices") if "model" in record]
@@ -294,7 +294,7 @@ def test_flattening_applies(sandbox: Sandbox) -> None:
     run = run_tap(
         sandbox, streams=["datasources"], flattening_enabled=True, flattening_max_depth=1
     ).check()
-    truth = sandbox.world.resource("datasources", sandbox.clock.now())
+    truth = sandbox.expected.records("datasources", sandbox.clock.now())
     assert [record["org_annotations__name"] for record in run.records("datasources")] == [
         datasource["org_annotations"]["name"] for datasource in truth
     ]

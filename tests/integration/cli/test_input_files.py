@@ -191,7 +191,7 @@ def measured(sandbox: Sandbox, state: Json) -> TapRun:
     ).check()
     for stream, since in zip(MEASUREMENTS, (now - timedelta(hours=48), start), strict=True):
         until = now if stream == "recent_measurements" else now.replace(minute=0)
-        truth = sandbox.world.truth("hour", since, until, sandbox.clock.now())
+        truth = sandbox.expected.measurements("hour", since, until, sandbox.clock.now())
         assert run.upserted(stream) == expected_records(truth)
     return run
 

@@ -75,7 +75,7 @@ def assert_no_state_overtakes_its_records(run: TapRun, sandbox: Sandbox) -> None
         new = set(claims(message["value"], now)) - believed if message["type"] == "STATE" else set()
         for stream, start, end in new:
             before = replace(run, output=b"".join(lines[:number])).upserted(stream)
-            truth = expected_records(sandbox.world.truth("hour", start, end, now))
+            truth = expected_records(sandbox.expected.measurements("hour", start, end, now))
             assert {key: before.get(key) for key in truth} == truth
         believed |= new
 

@@ -52,7 +52,7 @@ def test_all_streams_are_the_truth(quirk: str) -> None:
             qc_flags=True,
         ).check()
         for stream, keys in METADATA.items():
-            expected = sandbox.world.resource(stream, begin)
+            expected = sandbox.expected.records(stream, begin)
             assert by_key(run.records(stream), keys) == by_key(expected, keys), stream
         for stream, records in true_measurements(sandbox, begin).items():
             assert run.upserted(stream) == records, stream
@@ -91,7 +91,7 @@ def test_recent_measurements_are_the_truth_if_clarity_answers_json(
             state = run.state
             now = sandbox.clock.now()
             # What has been told before is not told again if it is recalibrated.
-            told = sandbox.world.truth(frequency, start, now, now)
+            told = sandbox.expected.measurements(frequency, start, now, now)
             true = expected_records(told, qc_flags=True) | true
     assert not run.records("recent_measurements")
     names_sources = quirk in {ALL, Quirk.SWAPPED_COLUMNS.label} and frequency != "minute"
@@ -112,7 +112,7 @@ def test_reports_are_the_truth_if_parquet_comes_under_another_name(quirk: str) -
         assert (run.status, run.complaints) == (0, []), run.errors
         (file,) = {each["path"] for each in calls(sandbox, "GET", "/files/")}
         assert file.endswith(".csv.gz")
-        told = sandbox.world.truth("hour", START, END, sandbox.clock.now())
+        told = sandbox.expected.measurements("hour", START, END, sandbox.clock.now())
         assert run.upserted("datasource_measurements") == expected_records(told)
 
 
@@ -134,11 +134,13 @@ def by_key(records: Json, keys: tuple[str, ...]) -> dict[Key, Record]:
 
 
 def true_measurements(sandbox: Sandbox, begin: datetime) -> dict[str, dict[Key, Record]]:
-    world, now = sandbox.world, sandbox.clock.now()
-    cached = world.truth("hour", begin - timedelta(hours=48), begin, begin)
-    reported = world.truth("hour", START, END, now)
-    of_nodes = world.truth_of_sources("hour", START, END, now, world.node_ids(now))
-    of_sites = world.truth_of_sources("hour", START, END, now, world.reference_site_ids(now))
+    expected, now = sandbox.expected, sandbox.clock.now()
+    cached = expected.measurements("hour", begin - timedelta(hours=48), begin, begin)
+    reported = expected.measurements("hour", START, END, now)
+    of_nodes = expected.measurements_of_sources("hour", START, END, now, expected.node_ids(now))
+    of_sites = expected.measurements_of_sources(
+        "hour", START, END, now, expected.reference_site_ids(now)
+    )
     return {
         "recent_measurements": expected_records(cached, qc_flags=True),
         "datasource_measurements": expected_records(reported, qc_flags=True),

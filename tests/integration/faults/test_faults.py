@@ -102,9 +102,9 @@ class Story:
 
     def truth(self, stream: str) -> dict[Key, Record]:
         """Tell what the world was like when Clarity last answered; so much is in the answer."""
-        world = self.sandbox.world
+        expected = self.sandbox.expected
         if stream in {"datasources", "datasource_details"}:
-            told = world.resource(stream, self.sandbox.clock.now())
+            told = expected.records(stream, self.sandbox.clock.now())
             return {(self.sandbox.org, each["datasource_id"]): each for each in told}
         *_, answered = (
             request["at"]
@@ -113,7 +113,7 @@ class Story:
         )
         is_recent = stream == "recent_measurements"
         start, end = (self.cached_since, answered) if is_recent else (START, END)
-        measured = world.truth("hour", start, end, answered)
+        measured = expected.measurements("hour", start, end, answered)
         return expected_records(each for each in measured if each.metric == METRIC)
 
 
@@ -183,7 +183,7 @@ def strike(story: Story, fault: Fault, times: int | None) -> None:
     """Run with the fault, hold what comes of it to the table, and run without it if need be."""
     sandbox, call = story.sandbox, story.call
     outcome = fault.fates[call][times is None]
-    sandbox.faults.order(**fault.order, path=call.path, method=call.method, times=times)
+    sandbox.faults.inject(**fault.order, path=call.path, method=call.method, times=times)
     begin = sandbox.clock.now()
     with impatiently() if "seconds" in fault.order else nullcontext():
         run = story.run()
@@ -260,7 +260,7 @@ REFUSED_SAYS = (
 def test_a_process_ends_as_the_table_says(
     sandbox: Sandbox, order: dict[str, Any], says: list[str]
 ) -> None:
-    sandbox.faults.order(**order)
+    sandbox.faults.inject(**order)
     run = run_tap(sandbox, streams=["datasources"])
     assert (run.status, run.complaints) == (len(says), says)
     assert "Traceback" not in run.errors

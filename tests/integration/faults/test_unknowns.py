@@ -52,7 +52,7 @@ def test_data_arrives_or_the_run_fails_and_nothing_is_closed(trial: Trial) -> No
         **usual | trial.sandbox,
     ) as sandbox:
         for fault in trial.faults:
-            sandbox.faults.order(**fault)
+            sandbox.faults.inject(**fault)
         loaded = Loaded(sandbox, trial)
         for number, status in enumerate(trial.statuses, start=1):
             if trial.recovers and number == len(trial.statuses):
@@ -103,8 +103,8 @@ class Loaded:
     def check_complete(self) -> None:
         """All that existed at the first run is there; of recent measurements, at the last one."""
         if self._stream in LISTS:
-            world = self._sandbox.world
-            assert len(self.table) == len([*world.resource(self._stream, self._run_at[-1])])
+            expected = self._sandbox.expected
+            assert len(self.table) == len([*expected.records(self._stream, self._run_at[-1])])
         elif self._stream in RECENT:
             start = FIRST_RUN - CACHE[self._frequency] + timedelta(hours=1)
             found = facts(
@@ -153,14 +153,14 @@ class Loaded:
         return {key for key in self._truth(start, end, FIRST_RUN) if key[1] not in left_out}
 
     def _truth(self, start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
-        world, frequency = self._sandbox.world, self._frequency
+        expected, frequency = self._sandbox.expected, self._frequency
         id_field = "datasource_id"
         if self._stream in NODES:
             id_field = "node_id"
-            ids = world.node_ids(as_of)
-            found = world.truth_of_sources(frequency, start, end, as_of, ids)
+            ids = expected.node_ids(as_of)
+            found = expected.measurements_of_sources(frequency, start, end, as_of, ids)
         else:
-            found = world.truth(frequency, start, end, as_of)
+            found = expected.measurements(frequency, start, end, as_of)
         if self._stream in SITES:
             id_field = "reference_site_id"
             found = (each for each in found if each.source_type == "REFERENCE_SITE")

@@ -265,12 +265,12 @@ def _fill(database: DuckDBPyConnection, sandbox: Sandbox) -> None:
     ):
         rows = [
             (m.org, m.datasource_id, m.output_frequency, m.metric, m.time, m.value)
-            for m in sandbox.world.truth("hour", low, high, NOW)
+            for m in sandbox.expected.measurements("hour", low, high, NOW)
         ]
         _create(database, table, names, rows)
     stations = [
         (each["org"], each["datasource_id"], f'{{"name": "{each["datasource_id"]} 北港"}}')
-        for each in sandbox.world.resource("datasources", NOW)
+        for each in sandbox.expected.records("datasources", NOW)
     ]
     _create(database, "datasources", "org datasource_id org_annotations", stations)
     _create(database, "metrics", "metric unit", [("pm2_5ConcMass1HourMean", "ug/m3")])
@@ -324,7 +324,7 @@ class TestSummary:
     ) -> None:
         newest = {
             m.datasource_id: (m.value, m.time.replace(tzinfo=None))
-            for m in sandbox.world.truth("hour", NOW - timedelta(hours=2), NOW, NOW)
+            for m in sandbox.expected.measurements("hour", NOW - timedelta(hours=2), NOW, NOW)
             if m.metric == summary.PM25
         }
         found = summary.latest_pm25(database)
@@ -345,7 +345,7 @@ class TestSummary:
     def test_complete_when_all_is_there(
         self, database: DuckDBPyConnection, sandbox: Sandbox
     ) -> None:
-        found = summary.completeness(database, sandbox.world, NOW)
+        found = summary.completeness(database, sandbox.expected, NOW)
         assert found.there == found.expected > 100
         assert summary.describe_completeness(found).startswith("Complete: ")
 
@@ -354,7 +354,7 @@ class TestSummary:
             "DELETE FROM clarity.recent_measurements"
             " WHERE metric = 'pm2_5ConcMass1HourMean' AND hour(time) = 12"
         )
-        found = summary.completeness(database, sandbox.world, NOW)
+        found = summary.completeness(database, sandbox.expected, NOW)
         assert 0 < found.expected - found.there <= 4
         assert "next report" in summary.describe_completeness(found)
 

@@ -144,7 +144,7 @@ def test_after_three_days_without_a_run_the_full_series_is_there(
 def test_after_an_outage_the_next_run_goes_on(project: Project, sandbox: Sandbox) -> None:
     sandbox.clock.advance(24 * 3600)
     tomorrow = sandbox.clock.now()
-    sandbox.faults.order("status", path=f"{REPORT}/*", times=None, status=503)
+    sandbox.faults.inject("status", path=f"{REPORT}/*", times=None, status=503)
     done = project.load(sandbox)
     assert done.status == 1
     assert "datasource_measurements: GET /v2/report-requests" in done.log

@@ -124,7 +124,7 @@ def test_the_tables_hold_the_truth_and_nothing_twice(
 def test_a_killed_program_costs_at_most_the_report_being_built(
     project: Project, server: Postgres, sandbox: Sandbox, victim: str, requests: int
 ) -> None:
-    sandbox.faults.order("stall", path="/v2/report-request*", method="GET", times=None, seconds=1)
+    sandbox.faults.inject("stall", path="/v2/report-request*", method="GET", times=None, seconds=1)
     with project.begin(sandbox, metric_select=f"only {METRIC}") as run:
         wait_for(lambda: [*calls(sandbox, "GET", REPORT)])
         time.sleep(1)  # other programs pass the STATE on, by their own clocks

@@ -161,7 +161,7 @@ def hours(start: str, end: str) -> set[datetime]:
 
 def test_a_bad_row_costs_only_what_follows_it(sandbox: Sandbox, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"start_date": "2026-03-07", "streams": MEASUREMENTS[1:]}
-    sandbox.faults.order("row-width", path="/files/*", times=None)
+    sandbox.faults.inject("row-width", path="/files/*", times=None)
     messaged = run_tap(sandbox, **settings)
     sandbox.clock.set(NOW)
     batched = run_tap(sandbox, **settings, batch_config=batch_config(tmp_path, "jsonl"))

@@ -28,7 +28,7 @@ def test_recent_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequenc
     run = run_tap(
         sandbox, streams=["recent_measurements"], output_frequency=frequency, metric_select="all"
     ).check()
-    truth = sandbox.world.truth(frequency, now - CACHE[frequency], now, now)
+    truth = sandbox.expected.measurements(frequency, now - CACHE[frequency], now, now)
     assert run.upserted("recent_measurements") == expected_records(truth)
     assert len(run.records("recent_measurements")) == len(run.upserted("recent_measurements"))
 
@@ -45,7 +45,7 @@ def test_report_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequenc
         qc_flags=True,
         metric_select="all",
     ).check()
-    truth = sandbox.world.truth(
+    truth = sandbox.expected.measurements(
         frequency,
         datetime(2026, 2, 22, tzinfo=UTC),
         datetime(2026, 2, 24, 6, tzinfo=UTC),
@@ -73,7 +73,9 @@ def test_a_second_run_asks_only_for_what_is_new(sandbox: Sandbox) -> None:
     table = upsert(first.upserted("recent_measurements"), second, "recent_measurements")
     now = sandbox.clock.now()
     # What was read first and recalibrated since is the reports' business: leave that aside.
-    truth = expected_records(sandbox.world.truth("hour", begin - timedelta(hours=48), now, now))
+    truth = expected_records(
+        sandbox.expected.measurements("hour", begin - timedelta(hours=48), now, now)
+    )
     assert table.keys() == truth.keys()
 
 
@@ -90,7 +92,7 @@ def test_a_new_slot_reads_the_lookback_again(sandbox: Sandbox) -> None:
     table = upsert(first.upserted("datasource_measurements"), second, "datasource_measurements")
     now = sandbox.clock.now()
     again, end = datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 11, 9, tzinfo=UTC)
-    truth = expected_records(sandbox.world.truth("hour", again, end, now))
+    truth = expected_records(sandbox.expected.measurements("hour", again, end, now))
     assert {key: table[key] for key in table if key[-1] >= "2026-03-07"} == truth
     assert min(key[-1] for key in table) == "2026-03-05T00:00:00.000Z"
 

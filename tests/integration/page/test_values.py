@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tap_clarity.sandbox.world.world import Measurement
+    from tap_clarity.sandbox import Measurement
     from tests.support.duckdb_fixture import Page
 
 NOW = datetime(2026, 11, 20, 13, 7, tzinfo=UTC)
@@ -37,8 +37,8 @@ DAYS = 4
 @pytest.fixture(scope="module")
 def truth() -> list[Measurement]:
     """Four days over which a device is swapped: its values are not calibrated yet."""
-    world = Sandbox(now=NOW, datasources=8, anchor="2026-11-17").world
-    return list(world.truth("hour", NOW - timedelta(days=DAYS), NOW, NOW))
+    expected = Sandbox(now=NOW, datasources=8, anchor="2026-11-17").expected
+    return list(expected.measurements("hour", NOW - timedelta(days=DAYS), NOW, NOW))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.sandbox.core.timestamps import HOUR, instant
+from tap_clarity.sandbox.core.timestamps import HOUR, to_millis
 from tap_clarity.sandbox.world.world import Window
 from tests.support.recovery_harness import Story, facts, missing
 from tests.support.report_harness import asked, run_inside, stand
@@ -83,7 +83,7 @@ def test_delivered_windows_are_not_requested_again_after_an_ambiguous_request(
     settings = {"report_window_days": 1, "lookback_days": lookback_days}
     state = load(sandbox, **settings).check().state
     sandbox.clock.advance(4 * DAY)
-    sandbox.faults.order("drop", method="POST", contains='"startTime": "2026-03-13')
+    sandbox.faults.inject("drop", method="POST", contains='"startTime": "2026-03-13')
     sandbox.requests.clear()
     run = load(sandbox, state, **settings)
     assert run.status == 1
@@ -123,7 +123,7 @@ def test_late_points_of_a_token_that_is_nearly_a_day_old_are_not_lost() -> None:
 
 def count_late(sandbox: Sandbox, read_at: datetime) -> int:
     """Count the points that were not there when the cache was read, and that left it since."""
-    world, now, read = sandbox.world, sandbox.clock.millis(), instant(read_at)
+    world, now, read = sandbox.world, sandbox.clock.millis(), to_millis(read_at)
     window = Window("minute", read - 3 * HOUR, now)
     rows = world.rows(world.visible(now), window)
     return sum(row.arrival > read and row.time < now - 24 * HOUR for row in rows)

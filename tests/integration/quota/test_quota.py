@@ -108,7 +108,7 @@ def test_a_limit_of_zero_asks_for_nothing(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "61"}, {"Retry-After": "86400"}], ids=str)
 def test_clarity_says_that_the_quota_is_used_up(sandbox: Sandbox, headers: dict[str, str]) -> None:
     state = load(sandbox, report_daily_limit=1).check().state
-    sandbox.faults.order("status", method="POST", status=429, headers=headers, times=None)
+    sandbox.faults.inject("status", method="POST", status=429, headers=headers, times=None)
     run = load(sandbox, state, streams=THREE).check()
     posts = [*calls(sandbox, "POST", "report-requests")]
     assert [post["status"] for post in posts] == [200, 429]
@@ -147,7 +147,7 @@ def test_what_clarity_has_granted_is_delivered_when_the_quota_ends() -> None:
 @pytest.mark.parametrize("wait", ["0", "1", "60"])
 def test_a_short_retry_after_is_waited_for(sandbox: Sandbox, wait: str) -> None:
     begin = sandbox.clock.now()
-    sandbox.faults.order("status", method="POST", status=429, headers={"Retry-After": wait})
+    sandbox.faults.inject("status", method="POST", status=429, headers={"Retry-After": wait})
     run = load(sandbox, start_date="2026-03-10").check()
     assert asked(sandbox) == ["2026-03-10 to 2026-03-10 09:00"]
     assert stand(run)["requests"][1] == 1
@@ -155,7 +155,7 @@ def test_a_short_retry_after_is_waited_for(sandbox: Sandbox, wait: str) -> None:
 
 
 def test_a_short_retry_after_without_end_means_that_the_quota_is_used_up(sandbox: Sandbox) -> None:
-    sandbox.faults.order(
+    sandbox.faults.inject(
         "status", method="POST", status=429, headers={"Retry-After": "50"}, times=None
     )
     run = load(sandbox).check()
@@ -178,7 +178,7 @@ AMBIGUOUS = (
 def test_an_ambiguous_request_is_counted_and_not_repeated_in_that_run(
     sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
-    sandbox.faults.order(method="POST", path="/v2/report-requests", **fault)
+    sandbox.faults.inject(method="POST", path="/v2/report-requests", **fault)
     first = load(sandbox, start_date="2026-03-10", report_daily_limit=2, request_timeout=1)
     assert first.status == 1
     (line,) = first.complaints
@@ -193,7 +193,7 @@ def test_an_ambiguous_request_is_counted_and_not_repeated_in_that_run(
 
 
 def test_failed_reports_are_not_asked_for_again_beyond_the_limit(sandbox: Sandbox) -> None:
-    sandbox.faults.order("failed-report", method="POST", times=None)
+    sandbox.faults.inject("failed-report", method="POST", times=None)
     load(sandbox, report_daily_limit=3)
     assert len([*calls(sandbox, "POST", "report-requests")]) <= 3
 
@@ -229,7 +229,7 @@ def test_a_backfill_of_three_years_ends_on_the_day_that_the_plan_says() -> None:
         for post in calls(sandbox, "POST", "report-requests"):
             seam = datetime.fromisoformat(post["body"]["startTime"])
             around = max(seam - DAY, FIRST), seam + DAY
-            true = sandbox.world.truth("hour", *around, sandbox.clock.now())
+            true = sandbox.expected.measurements("hour", *around, sandbox.clock.now())
             times = {f"{m.time:%Y-%m-%dT%H:%M}" for m in true if m.metric in ONE_METRIC}
             begin, end = (f"{instant:%Y-%m-%dT%H:%M}" for instant in around)
             assert {time for time in got if begin <= time < end} == times

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.behavior.unknowns import Unknown
-from tap_clarity.sandbox.core.timestamps import DAY, instant
+from tap_clarity.sandbox.core.timestamps import DAY, to_millis
 from tests.support.constants import NOW
 from tests.support.incidents import INCIDENTS
 from tests.support.interrupted_tap import DATASOURCES, NO_INTERRUPTION, NODES, Interruption
@@ -219,7 +219,7 @@ class Trial:
         raise AssertionError(f"not complete: {run.status} {run.complaints} {self.simulation.state}")
 
     def _is_complete(self) -> bool:
-        start = instant(COVERED_FROM[self.scenario.frequency])
+        start = to_millis(COVERED_FROM[self.scenario.frequency])
         covered = [
             spans_of(self.simulation.bookmark(stream)["covered"]) for stream in (DATASOURCES, NODES)
         ]

@@ -227,7 +227,7 @@ def test_holes_that_touch_become_one(story: Story) -> None:
 
 
 def test_a_failed_report_leaves_its_hole_and_says_so(story: Story) -> None:
-    story.sandbox.faults.order("failed-report", path=REPORT, times=2, message="out of order")
+    story.sandbox.faults.inject("failed-report", path=REPORT, times=2, message="out of order")
     run = story.run(OUTAGE)
     assert run.status == 1
     assert story.asked == [QUERY, REPORT, REPORT]

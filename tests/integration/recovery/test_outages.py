@@ -59,8 +59,10 @@ class Outcome(NamedTuple):
 
     def _cached(self, poll: datetime) -> set[Key]:
         """What a client gets that asks the cache for all it holds, and has nothing else."""
-        frequency, world = self.story.frequency, self.story.sandbox.world
-        return {*expected_records(world.truth(frequency, poll - CACHE[frequency], poll, poll))}
+        frequency, expected = self.story.frequency, self.story.sandbox.expected
+        return {
+            *expected_records(expected.measurements(frequency, poll - CACHE[frequency], poll, poll))
+        }
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from unittest.mock import patch
 import pytest
 
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.sandbox.api.recent import Recent
+from tap_clarity.sandbox.api.recent import RecentMeasurements
 from tap_clarity.sandbox.core.timestamps import iso
-from tap_clarity.sandbox.world.measurements import CACHE_DEPTHS
+from tap_clarity.sandbox.world.rows import CACHE_DEPTHS
 from tests.support.constants import NOW
 from tests.support.recovery_harness import CONTINUATION, QUERY, REPORT, STREAM, Story, lines, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_clarity.sandbox.world.measurements import Row
+    from tap_clarity.sandbox.world.rows import Row
 
 HOUR = timedelta(hours=1)
 DAILY = "recent_measurements: the daily query of the recent cache brought at least"
@@ -28,15 +28,21 @@ def arrived(
     change: Callable[[Callable[..., Iterator[Row]], Any, int, int | None], Iterator[Row]],
 ) -> Any:  # noqa: ANN401
     """Change what the emulator's cache answers."""
-    usual = Recent._arrived  # noqa: SLF001
+    usual = RecentMeasurements._arrived  # noqa: SLF001
 
-    def changed(self: Recent, call: Any, start: int, *, after: int | None) -> Iterator[Row]:  # noqa: ANN401
+    def changed(
+        self: RecentMeasurements,
+        query: Any,  # noqa: ANN401
+        start: int,
+        *,
+        after: int | None,
+    ) -> Iterator[Row]:
         def plain(start: int) -> Iterator[Row]:
-            return usual(self, call, start, after=after)
+            return usual(self, query, start, after=after)
 
-        return change(plain, call, start, after)
+        return change(plain, query, start, after)
 
-    return patch.object(Recent, "_arrived", changed)
+    return patch.object(RecentMeasurements, "_arrived", changed)
 
 
 def held(
@@ -114,7 +120,7 @@ def test_the_daily_query_is_noted_with_its_records(story: Story) -> None:
 
 def test_a_daily_query_that_fails_keeps_what_the_continuation_brought(story: Story) -> None:
     before = story.target.stand
-    story.sandbox.faults.order("status", path=QUERY, status=403, times=None)
+    story.sandbox.faults.inject("status", path=QUERY, status=403, times=None)
     run = story.run(15 * HOUR)
     assert run.status == 1
     assert run.records(STREAM)
@@ -135,7 +141,7 @@ BLANK = [(204, ""), (200, ""), (200, "\n"), (200, "[]"), (200, "{}"), (200, '{"d
 @pytest.mark.parametrize(("status", "body"), BLANK)
 def test_no_news_without_a_token_changes_nothing(story: Story, status: int, body: str) -> None:
     before = dict(story.target.stand)
-    story.sandbox.faults.order("status", path=CONTINUATION, status=status, body=body)
+    story.sandbox.faults.inject("status", path=CONTINUATION, status=status, body=body)
     run = story.run(HOUR).check()
     assert story.asked == [CONTINUATION]
     assert run.records(STREAM) == []
@@ -150,7 +156,7 @@ def test_no_news_without_a_token_changes_nothing(story: Story, status: int, body
 @pytest.mark.parametrize(("status", "body"), BLANK)
 def test_no_news_with_a_token_goes_on_from_that(story: Story, status: int, body: str) -> None:
     headers = {"x-clarity-continuation-token": "fresh"}
-    story.sandbox.faults.order(
+    story.sandbox.faults.inject(
         "status", path=CONTINUATION, status=status, body=body, headers=headers
     )
     run = story.run(HOUR).check()
@@ -163,7 +169,7 @@ def test_no_news_with_a_token_goes_on_from_that(story: Story, status: int, body:
 def test_a_blank_answer_to_a_query_is_an_error(story: Story, status: int, body: str) -> None:
     story.target.stand["continuation_token"] = None
     before = dict(story.target.stand)
-    story.sandbox.faults.order("status", path=QUERY, status=status, body=body, times=None)
+    story.sandbox.faults.inject("status", path=QUERY, status=status, body=body, times=None)
     run = story.run(HOUR)
     assert (run.status, len(run.complaints)) == (1, 1)
     assert story.target.stand == before
@@ -174,7 +180,7 @@ def test_a_blank_answer_to_a_query_is_an_error(story: Story, status: int, body: 
 
 def test_a_first_run_whose_start_is_rejected_reads_what_comes_without() -> None:
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
-        sandbox.faults.order("status", path=QUERY, status=400, body='{"message": "too old"}')
+        sandbox.faults.inject("status", path=QUERY, status=400, body='{"message": "too old"}')
         story = Story(sandbox)
         run = story.run().check()
         assert story.asked == [QUERY, QUERY]
@@ -190,7 +196,7 @@ def test_a_first_run_whose_start_is_rejected_reads_what_comes_without() -> None:
 
 def test_where_the_start_is_rejected_later_reports_fill_what_is_in_doubt(story: Story) -> None:
     story.target.stand["continuation_token"] = None
-    story.sandbox.faults.order("status", path=QUERY, status=400)
+    story.sandbox.faults.inject("status", path=QUERY, status=400)
     story.run(40 * HOUR).check()
     assert story.asked == [QUERY, QUERY, REPORT]
     *_, report = story.bodies
@@ -203,7 +209,7 @@ def test_where_the_start_is_rejected_later_reports_fill_what_is_in_doubt(story: 
 
 
 def test_a_daily_query_whose_start_is_rejected_costs_no_report(story: Story) -> None:
-    story.sandbox.faults.order("status", path=QUERY, status=400)
+    story.sandbox.faults.inject("status", path=QUERY, status=400)
     story.run(15 * HOUR).check()
     assert story.asked == [CONTINUATION, QUERY, QUERY]
     assert story.holes == []
@@ -213,7 +219,7 @@ def test_a_daily_query_whose_start_is_rejected_costs_no_report(story: Story) -> 
 def test_a_query_that_is_rejected_with_and_without_a_start_leaves_the_state(story: Story) -> None:
     story.target.stand["continuation_token"] = None
     before = dict(story.target.stand)
-    story.sandbox.faults.order("status", path=QUERY, status=400, times=None)
+    story.sandbox.faults.inject("status", path=QUERY, status=400, times=None)
     run = story.run(HOUR)
     assert run.status == 1
     assert len(run.complaints) == 1

@@ -11,8 +11,8 @@ import pytest
 
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.api import recent as sandbox_recent
-from tap_clarity.sandbox.api import tokens as signing
-from tap_clarity.sandbox.api.recent import FORMATS, Recent
+from tap_clarity.sandbox.api import tokens
+from tap_clarity.sandbox.api.recent import FORMATS, RecentMeasurements
 from tests.support.constants import NOW
 from tests.support.recovery_harness import (
     CACHE,
@@ -95,7 +95,7 @@ def test_hourly_runs_read_everything_once_but_for_one_query_a_day(story: Story) 
     "without",
     [
         patch.object(sandbox_recent, "TOKEN_HEADER", "x-nothing"),
-        patch.object(signing, "pack", lambda *_: ""),
+        patch.object(tokens, "encode", lambda *_: ""),
     ],
     ids=["no header", "an empty one"],
 )
@@ -149,7 +149,7 @@ def test_a_refused_key_is_told_from_a_refused_token(story: Story) -> None:
 
 def test_a_key_that_may_not_read_is_told_from_a_refused_token(story: Story) -> None:
     before = json.dumps(story.target.state)
-    story.sandbox.faults.order("status", status=403, times=None)
+    story.sandbox.faults.inject("status", status=403, times=None)
     run = story.run(HOUR)
     assert run.status == 1
     (line,) = said(run)
@@ -235,7 +235,7 @@ def test_a_list_of_datasources_that_cannot_be_read_is_no_failure(status: int) ->
         story = Story(sandbox)
         story.run().check()
         known = story.target.stand["datasources"]
-        sandbox.faults.order("status", path=DATASOURCES, status=status, times=None)
+        sandbox.faults.inject("status", path=DATASOURCES, status=status, times=None)
         run = story.run(7 * HOUR).check()
         assert "the list of datasources cannot be read: GET /v2/datasources: " in run.errors
         assert next(calls(sandbox, "POST"))["path"] == CONTINUATION
@@ -254,7 +254,7 @@ def test_a_list_of_which_a_page_is_missing_is_no_list() -> None:
         story.run().check()
         known = story.target.stand["datasources"]
         part = {"datasources": [{"datasourceId": "DSALT0001"}], "hasMore": True}
-        sandbox.faults.order("status", path=DATASOURCES, status=200, body=json.dumps(part))
+        sandbox.faults.inject("status", path=DATASOURCES, status=200, body=json.dumps(part))
         story.run(HOUR).check()
         assert story.asked == [CONTINUATION]
         assert story.target.stand["datasources"] == known
@@ -309,10 +309,11 @@ def test_a_field_that_nobody_knows_is_no_matter(story: Story) -> None:
     extra = {"humour": "dry", "nested": {"a": [1]}}
     sandbox = story.sandbox
     (asked,) = story.bodies
-    reply = Recent(sandbox.world, answer_format="json-long").query(asked, sandbox.clock.millis())
+    emulator = RecentMeasurements(sandbox.world, forced_format="json-long")
+    reply = emulator.query(asked, sandbox.clock.millis())
     document = json.loads(reply.whole_body()) | extra
     document["data"] = [each | extra for each in document["data"]]
-    sandbox.faults.order("status", path=QUERY, status=200, body=json.dumps(document))
+    sandbox.faults.inject("status", path=QUERY, status=200, body=json.dumps(document))
     strange = Story(sandbox)
     strange.run().check()
     assert strange.target.table == without_source(story.target.table)

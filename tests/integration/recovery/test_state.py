@@ -67,7 +67,7 @@ def truth(sandbox: Sandbox, stream: str) -> dict[Key, Record]:
     """Tell what the second and third runs have to bring."""
     now = sandbox.clock.now()
     end = now if stream == RECENT else now.replace(minute=0)
-    measured = sandbox.world.truth("hour", FIRST, end, now)
+    measured = sandbox.expected.measurements("hour", FIRST, end, now)
     return expected_records(each for each in measured if each.metric == METRIC)
 
 

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.api import recent as sandbox_recent
-from tap_clarity.sandbox.api.reports import FILES
-from tap_clarity.sandbox.core.timestamps import instant, to_datetime
-from tap_clarity.sandbox.world.measurements import cells, entered_cache
+from tap_clarity.sandbox.api.file_links import FILES_PATH
+from tap_clarity.sandbox.core.timestamps import to_datetime, to_millis
+from tap_clarity.sandbox.world.measurements import cells
+from tap_clarity.sandbox.world.rows import entered_cache
 from tap_clarity.sandbox.world.world import Window
 from tests.support.constants import NOW
 from tests.support.recovery_harness import (
@@ -77,7 +78,7 @@ class Luck:
         with ExitStack() as stack:
             stack.callback(sandbox.faults.clear)
             for kind, details in self.faults:
-                sandbox.faults.order(kind, **details)
+                sandbox.faults.inject(kind, **details)
             for thing, name, value in self.patches:
                 stack.enter_context(patch.object(thing, name, value))
             yield
@@ -98,10 +99,10 @@ LUCKS = (
     Luck("no quota", [("status", {"path": REPORT, "status": 429, "times": None})]),
     Luck("request dropped", [("drop", {"path": REPORT})]),
     Luck("report fails", [("failed-report", {"path": REPORT, "times": 2})]),
-    Luck("bad file", [("flip-byte", {"path": f"{FILES}*", "times": None})]),
-    Luck("bad row", [("row-width", {"path": f"{FILES}*", "times": 1})]),
+    Luck("bad file", [("flip-byte", {"path": f"{FILES_PATH}*", "times": None})]),
+    Luck("bad row", [("row-width", {"path": f"{FILES_PATH}*", "times": 1})]),
     Luck("no token", patches=[(sandbox_recent, "TOKEN_HEADER", "x-nothing")]),
-    Luck("json-long", patches=[(sandbox_recent._Call, "is_csv", False)]),  # noqa: SLF001
+    Luck("json-long", patches=[(sandbox_recent.RecentQuery, "is_csv", False)]),
     Luck("no patience", settings={"report_wait_timeout": 0}),
     Luck("no limit left", settings={"report_daily_limit": 0}),
     Luck("no recovery", settings={"recover_gaps": False}),
@@ -164,12 +165,12 @@ def chosen(sandbox: Sandbox) -> list[Datasource]:
 def all_facts(frequency: Frequency) -> list[Fact]:
     """All that there will ever be."""
     sandbox, end = city(), START + FORTNIGHT + (CALM_RUNS + 1) * CALM_PAUSE
-    window = Window(frequency, instant(START - CACHE[frequency] - MAX_CLOCK_SKEW), instant(end))
+    window = Window(frequency, to_millis(START - CACHE[frequency] - MAX_CLOCK_SKEW), to_millis(end))
     found = []
     for row in sandbox.world.rows(chosen(sandbox), window):
         for cell in cells(row, row.arrival):
             if cell.metric.name == METRIC[frequency]:
-                (key,) = expected_records([sandbox.world.measurement(row, cell)])
+                (key,) = expected_records([sandbox.expected.measurement(row, cell)])
                 times = to_datetime(row.time), to_datetime(row.arrival)
                 found.append(Fact(*times, entered_cache(row), key))
     return found

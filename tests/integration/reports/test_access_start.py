@@ -33,7 +33,7 @@ def load(sandbox: Sandbox, *streams: str, **settings: object) -> TapRun:
 
 
 def first_access(sandbox: Sandbox) -> datetime:
-    details = sandbox.world.resource("datasource_details", sandbox.clock.now())
+    details = sandbox.expected.records("datasource_details", sandbox.clock.now())
     periods = [period for each in details for period in each["access_to_measurements"]]
     return min(datetime.fromisoformat(period["access_start"]) for period in periods)
 

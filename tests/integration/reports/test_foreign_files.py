@@ -77,10 +77,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 def load(sandbox: Sandbox, stream: str, body: str, **settings: Any) -> TapRun:  # noqa: ANN401
     """Let a report's file be this one."""
-    sandbox.faults.order("status", path="/files/*", status=200, body=body, times=None)
+    sandbox.faults.inject("status", path="/files/*", status=200, body=body, times=None)
     now = sandbox.clock.now()
     return run_inside(
-        sandbox, streams=[stream], node_ids=sandbox.world.node_ids(now)[:1], **settings
+        sandbox, streams=[stream], node_ids=sandbox.expected.node_ids(now)[:1], **settings
     )
 
 

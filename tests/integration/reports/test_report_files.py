@@ -63,7 +63,7 @@ def assert_all_is_there(run: TapRun, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_that_passes_costs_nothing(fault: Fault) -> None:
     with clarity(**fault.sandbox) as sandbox:
-        sandbox.faults.order(path="/files/*", **fault.order)
+        sandbox.faults.inject(path="/files/*", **fault.order)
         run = load(sandbox, **fault.settings)
         assert [request["fault"] for request in calls(sandbox, "GET", "/files/")] == [
             *(fault.order["kind"], None)
@@ -78,7 +78,7 @@ def test_a_fault_that_stays_ends_the_run_and_harms_nothing(
     if fault.order["kind"].startswith("stall"):  # which takes real time
         monkeypatch.setattr(transport, "MAX_RETRY_TIME", timedelta(0))
     with clarity(**fault.sandbox) as sandbox:
-        sandbox.faults.order(path="/files/*", times=None, **fault.order)
+        sandbox.faults.inject(path="/files/*", times=None, **fault.order)
         bad = load(sandbox, **fault.settings)
         assert bad.status == 1
         (complaint,) = bad.complaints
@@ -105,7 +105,7 @@ def pattern(fault: Fault, sandbox: Sandbox) -> str:
 
 def test_a_duplicate_row_is_written_and_counted_in_a_warning() -> None:
     with clarity() as sandbox:
-        sandbox.faults.order("row-twice", path="/files/*", times=None)
+        sandbox.faults.inject("row-twice", path="/files/*", times=None)
         run = load(sandbox)
         assert_all_is_there(run, sandbox)
         assert len(run.records(STREAM)) > len(truth(sandbox, START, END))
@@ -115,7 +115,7 @@ def test_a_duplicate_row_is_written_and_counted_in_a_warning() -> None:
 
 def test_a_row_outside_the_window_is_written_and_counted_in_a_warning() -> None:
     with clarity() as sandbox:
-        sandbox.faults.order("row-outside", path="/files/*", times=None)
+        sandbox.faults.inject("row-outside", path="/files/*", times=None)
         run = load(sandbox).check()
         true = truth(sandbox, START, END)
         found = run.upserted(STREAM)
@@ -149,7 +149,7 @@ def test_all_forms_and_numbers_of_files_are_normal(form: str, files: int) -> Non
 
 def test_a_bad_file_among_several_is_named_and_keeps_the_window_open() -> None:
     with clarity(files_per_report=3) as sandbox:
-        sandbox.faults.order("row-width", path="/files/*-002.csv.gz", times=None)
+        sandbox.faults.inject("row-width", path="/files/*-002.csv.gz", times=None)
         bad = load(sandbox)
         assert bad.status == 1
         assert re.search(r"file 2 of 3: row \d+: \d+ cells", bad.complaints[0])
@@ -161,7 +161,7 @@ def test_a_bad_file_among_several_is_named_and_keeps_the_window_open() -> None:
 
 def test_nothing_is_written_before_all_files_are_there_whole() -> None:
     with clarity(files_per_report=3) as sandbox:
-        sandbox.faults.order("cut-gzip", path="/files/*-003.csv.gz", times=None)
+        sandbox.faults.inject("cut-gzip", path="/files/*-003.csv.gz", times=None)
         bad = load(sandbox)
         assert bad.records(STREAM) == []
         assert "file 3 of 3: file download: the reply is cut or damaged" in bad.complaints[0]
@@ -173,7 +173,7 @@ def test_a_file_may_lie_with_another_host_which_never_sees_the_key() -> None:
         (file,) = calls(other, "GET", "/files/")
         query = "&".join(f"{name}={value}" for name, value in file["query"].items())
         record = {"reportStatus": "succeeded", "urls": [f"{other.url}{file['path']}?{query}"]}
-        sandbox.faults.order(
+        sandbox.faults.inject(
             "status", path="/v2/report-request*", method="GET", status=200, body=json.dumps(record)
         )
         assert_all_is_there(load(sandbox), sandbox)
@@ -184,7 +184,7 @@ def test_a_file_may_lie_with_another_host_which_never_sees_the_key() -> None:
 
 def test_a_stopped_run_leaves_no_files_behind(folder: Path) -> None:
     with clarity(gzip="none") as sandbox:
-        sandbox.faults.order("stall-inside", path="/files/*", seconds=60, at=0.9)
+        sandbox.faults.inject("stall-inside", path="/files/*", seconds=60, at=0.9)
         stopped = run_killed(
             sandbox,
             lambda _: bool([*calls(sandbox, "GET", "/files/")]),

@@ -211,7 +211,7 @@ def test_another_target_layout_or_concurrency_is_no_other_query(sandbox: Sandbox
 
 def test_killed_while_three_reports_are_built_it_asks_for_none_again(slow: Sandbox) -> None:
     settings: dict[str, Any] = {"start_date": "2026-03-06", "report_window_days": 2}
-    slow.faults.order("stall", path="/v2/report-request*", method="GET", seconds=STALL)
+    slow.faults.inject("stall", path="/v2/report-request*", method="GET", seconds=STALL)
     killed = run_killed(slow, lambda _: polls(slow) == 1, **settings)
     assert killed.status == -signal.SIGKILL
     assert killed.records(STREAM) == []
@@ -227,14 +227,14 @@ def test_killed_while_three_reports_are_built_it_asks_for_none_again(slow: Sandb
 
 
 def test_a_request_is_counted_before_it_is_sent(slow: Sandbox) -> None:
-    slow.faults.order("stall", method="POST", seconds=STALL)
+    slow.faults.inject("stall", method="POST", seconds=STALL)
     killed = run_killed(slow, lambda _: bool(asked(slow)), start_date="2026-02-20")
     assert stand(killed)["requests"] == ["2026-03-10", 1]
     assert stand(killed)["reports"] == []
 
 
 def test_a_report_is_in_the_state_before_it_is_polled(slow: Sandbox) -> None:
-    slow.faults.order("stall", path="/v2/report-request*", method="GET", seconds=STALL)
+    slow.faults.inject("stall", path="/v2/report-request*", method="GET", seconds=STALL)
     killed = run_killed(slow, lambda _: polls(slow) == 1, start_date="2026-02-20")
     (poll,) = calls(slow, "GET", "/v2/report-request")
     id_ = poll["path"].rpartition("/")[2]
@@ -281,8 +281,8 @@ def test_only_the_report_that_failed_is_asked_for_in_the_next_run(
         lookback_days=0,
         metric_select=ONE_METRIC,
     )
-    sandbox.faults.order("stall", seconds=0, method="POST", times=struck - 1)
-    sandbox.faults.order("failed-report", method="POST")
+    sandbox.faults.inject("stall", seconds=0, method="POST", times=struck - 1)
+    sandbox.faults.inject("failed-report", method="POST")
     days.settings["report_daily_limit"] = 2
     assert days.load() == windows
     days.settings["report_daily_limit"] = 25
@@ -292,7 +292,7 @@ def test_only_the_report_that_failed_is_asked_for_in_the_next_run(
 
 
 def test_a_report_that_fails_for_good_is_an_error_with_claritys_words(sandbox: Sandbox) -> None:
-    sandbox.faults.order("failed-report", method="POST", times=2, message="Too many rows")
+    sandbox.faults.inject("failed-report", method="POST", times=2, message="Too many rows")
     run = run_inside(sandbox, start_date="2026-03-09", metric_select=ONE_METRIC)
     assert run.status == 1
     (line,) = run.complaints

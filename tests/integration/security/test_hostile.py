@@ -68,10 +68,10 @@ def usual(sandbox: Sandbox) -> float:
 def truth(sandbox: Sandbox, target: Target) -> dict[Key, Record]:
     now = sandbox.clock.now()
     if target is LIST:
-        told = sandbox.world.resource("datasources", now)
+        told = sandbox.expected.records("datasources", now)
         return {(sandbox.org, each["datasource_id"]): each for each in told}
     start, end = (CACHED_SINCE, now) if target is RECENT else (START, END)
-    measured = sandbox.world.truth("hour", start, end, now)
+    measured = sandbox.expected.measurements("hour", start, end, now)
     return expected_records(each for each in measured if each.metric == METRIC)
 
 
@@ -146,7 +146,7 @@ def test_no_id_of_the_settings_leads_to_another_call(
 def test_a_host_of_the_links_own_choosing_learns_nothing(sandbox: Sandbox) -> None:
     with host(whole(b"{}")) as chosen:
         link = {"reportStatus": "succeeded", "urls": [chosen.url + SIGNED]}
-        sandbox.faults.order("status", status=200, body=json.dumps(link), times=None, path=POLL)
+        sandbox.faults.inject("status", status=200, body=json.dumps(link), times=None, path=POLL)
         run = run_guarded(sandbox, streams=FILE.streams, **SETTINGS)
         sandbox.faults.clear()
     assert run.status == 1

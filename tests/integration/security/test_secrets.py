@@ -88,7 +88,7 @@ def test_a_server_that_repeats_secrets_is_not_quoted(status: int) -> None:
         for call in CALLS:
             answer = {"status": status, "body": json.dumps({"message": [said, KEY]})}
             place = {"path": call.path, "method": call.method, "times": None}
-            sandbox.faults.order("status", headers={"Retry-After": KEY}, **answer, **place)
+            sandbox.faults.inject("status", headers={"Retry-After": KEY}, **answer, **place)
             given = state if call is CONTINUATION else {}
             run = run_tap(sandbox, streams=call.streams, state=given, env=DEBUG, **SETTINGS)
             sandbox.faults.clear()
@@ -104,7 +104,7 @@ def test_a_file_s_host_that_repeats_the_signature_is_not_quoted(status: int, for
     with world() as sandbox, host(lambda handler: reply(handler, body, status)) as here:
         link = f"{here.url}/a.csv.gz?X-Amz-Expires=900&X-Amz-Signature={SIGNATURE}"
         answer = {"reportStatus": "succeeded", "urls": [link], "message": f"key {KEY}"}
-        sandbox.faults.order("status", status=200, times=None, path=POLLS, body=json.dumps(answer))
+        sandbox.faults.inject("status", status=200, times=None, path=POLLS, body=json.dumps(answer))
         run = run_guarded(sandbox, streams=FILE.streams, env=DEBUG, **SETTINGS)
     found = Search()
     found.look("file", run, Secrets({SIGNATURE, plain, "5b3eF1", KEY}, set()))
@@ -140,7 +140,7 @@ def test_meltano_passes_no_secret_on_at_its_usual_level(
     with Sandbox(seed=1, datasources=4, now=NOW, frozen=True, api_key=KEY) as sandbox:
         sandbox.clock.advance(15 * 3600)  # the token is good, and a new day has begun
         for path, order in STRIKES:
-            sandbox.faults.order(**order, path=path)
+            sandbox.faults.inject(**order, path=path)
         done = project.load(sandbox).check()
         struck = {request["fault"] for request in sandbox.requests} - {None}
         signatures = {

@@ -49,7 +49,7 @@ def test_a_thousand_datasources_with_their_details_cost_little(
 
 
 def all_are_read_once(sandbox: Sandbox, run: TapRun) -> None:
-    told = [each["datasource_id"] for each in sandbox.world.resource("datasource_details", NOW)]
+    told = [each["datasource_id"] for each in sandbox.expected.records("datasource_details", NOW)]
     assert len(told) == 1000
     for stream in ("datasources", "datasource_details"):
         assert [record["datasource_id"] for record in run.records(stream)] == told

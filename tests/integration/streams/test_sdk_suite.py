@@ -208,7 +208,7 @@ def test_a_few_connections_serve_all_parents(
             catalog=catalog_of(("datasources", "datasource_details")),
         )
         assert tap.sync_streams() == 0
-        parents = sum(1 for _ in sandbox.world.resource("datasources", NOW))
+        parents = sum(1 for _ in sandbox.expected.records("datasources", NOW))
         assert len(sandbox.requests) == 1 + parents
     assert capfd.readouterr().out.count('"RECORD"') == 2 * parents
     assert 1 <= len(opened) <= 8 < parents

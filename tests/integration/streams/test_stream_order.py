@@ -66,8 +66,8 @@ def settings_for(sandbox: Sandbox) -> dict[str, Any]:
         "start_date": START,
         "end_date": END,
         "metric_select": f"only {METRIC}",
-        "node_ids": sandbox.world.node_ids(now),
-        "reference_site_ids": sandbox.world.reference_site_ids(now),
+        "node_ids": sandbox.expected.node_ids(now),
+        "reference_site_ids": sandbox.expected.reference_site_ids(now),
     }
 
 
@@ -77,7 +77,7 @@ def assert_true(sandbox: Sandbox, run: TapRun, streams: Iterable[str]) -> None:
     for stream in streams:
         if stream in METADATA:
             ids = [record[METADATA[stream]] for record in run.records(stream)]
-            told = sandbox.world.resource(stream, begin)
+            told = sandbox.expected.records(stream, begin)
             assert ids == [each[METADATA[stream]] for each in told], stream
         elif stream in MEASUREMENTS:
             assert run.upserted(stream) == true_measurements(sandbox, stream), stream
@@ -86,14 +86,14 @@ def assert_true(sandbox: Sandbox, run: TapRun, streams: Iterable[str]) -> None:
 
 
 def true_measurements(sandbox: Sandbox, stream: str) -> dict[Key, Record]:
-    world, now = sandbox.world, sandbox.clock.now()
+    expected, now = sandbox.expected, sandbox.clock.now()
     if stream == "recent_measurements":
-        told = world.truth("hour", now - timedelta(hours=48), now, now)
+        told = expected.measurements("hour", now - timedelta(hours=48), now, now)
     elif stream == "datasource_measurements":
-        told = world.truth("hour", START, END, now)
+        told = expected.measurements("hour", START, END, now)
     else:
-        ids = world.node_ids if stream == "node_measurements" else world.reference_site_ids
-        told = world.truth_of_sources("hour", START, END, now, ids(now))
+        ids = expected.node_ids if stream == "node_measurements" else expected.reference_site_ids
+        told = expected.measurements_of_sources("hour", START, END, now, ids(now))
     id_field = {
         "node_measurements": "node_id",
         "reference_site_measurements": "reference_site_id",
@@ -135,7 +135,7 @@ def test_lists_that_several_streams_need_are_asked_for_once(sandbox: Sandbox) ->
 def test_one_streams_failure_does_not_touch_the_others(
     sandbox: Sandbox, stream: str, status: int
 ) -> None:
-    sandbox.faults.order("status", path=PATHS[stream], times=None, status=status)
+    sandbox.faults.inject("status", path=PATHS[stream], times=None, status=status)
     run = run_inside(sandbox, streams=STREAMS, **settings_for(sandbox))
     assert run.status == 1
     (complaint,) = run.complaints
@@ -168,7 +168,7 @@ def test_one_report_that_is_refused_does_not_touch_the_others(
 
 
 def test_the_first_report_that_is_refused_does_not_touch_the_later_ones(sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", path="/v2/report-requests", status=400)
+    sandbox.faults.inject("status", path="/v2/report-requests", status=400)
     run = run_inside(sandbox, streams=STREAMS, **settings_for(sandbox))
     assert run.status == 1
     (complaint,) = run.complaints
@@ -182,8 +182,8 @@ def test_one_parent_that_is_refused_does_not_cost_the_others(
     sandbox: Sandbox, stream: str, status: int
 ) -> None:
     key = METADATA[stream]
-    ids = [each[key] for each in sandbox.world.resource(stream, sandbox.clock.now())]
-    sandbox.faults.order("status", path=PATHS[stream].replace("*", ids[2]), status=status)
+    ids = [each[key] for each in sandbox.expected.records(stream, sandbox.clock.now())]
+    sandbox.faults.inject("status", path=PATHS[stream].replace("*", ids[2]), status=status)
     run = run_inside(sandbox, streams=[PARENTS[stream], stream])
     assert run.status == 1
     (complaint,) = run.complaints
@@ -210,7 +210,7 @@ def test_a_key_that_is_withdrawn_in_mid_run_costs_nothing_that_was_read_before(
     sandbox: Sandbox,
 ) -> None:
     streams = ["datasources", "recent_measurements", "datasource_measurements"]
-    sandbox.faults.order("status", path="/v2/report-requests", times=None, status=401)
+    sandbox.faults.inject("status", path="/v2/report-requests", times=None, status=401)
     first = run_tap(sandbox, streams=streams, **settings_for(sandbox))
     assert first.status == 1
     (complaint,) = first.complaints
@@ -227,7 +227,7 @@ def test_a_key_that_is_withdrawn_in_mid_run_costs_nothing_that_was_read_before(
 
 
 def test_nothing_is_asked_for_after_the_key_was_refused(sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", path="/v2/datasources/*", times=None, status=401)
+    sandbox.faults.inject("status", path="/v2/datasources/*", times=None, status=401)
     with pytest.raises(KeyRefusedError):
         run_inside(sandbox, streams=STREAMS)
     assert {request["path"].count("/") for request in sandbox.requests} == {2, 3}

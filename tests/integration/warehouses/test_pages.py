@@ -56,7 +56,7 @@ def test_the_volume_goes_by_the_commonest_number_of_metrics(
 ) -> None:
     metrics: defaultdict[str, set[str]] = defaultdict(set)
     with Sandbox(seed=1, datasources=20, now=NOW, frozen=True) as sandbox:
-        for told in sandbox.world.truth(frequency, END - timedelta(days=days), END, NOW):
+        for told in sandbox.expected.measurements(frequency, END - timedelta(days=days), END, NOW):
             metrics[told.datasource_id].add(told.metric)
     ((commonest, _),) = Counter(map(len, metrics.values())).most_common(1)
     assert commonest == volume.METRICS[frequency]

@@ -51,7 +51,7 @@ WRONG: dict[str, Any] = {
 
 
 def answer(sandbox: Sandbox, document: Any, times: int | None = None) -> None:  # noqa: ANN401
-    sandbox.faults.order("status", status=200, body=json.dumps(document), times=times)
+    sandbox.faults.inject("status", status=200, body=json.dumps(document), times=times)
 
 
 @pytest.mark.parametrize("document", WRONG.values(), ids=WRONG)
@@ -75,7 +75,7 @@ def test_a_reply_of_the_wrong_shape_is_tried_again_and_then_said(
 def test_a_reply_that_is_no_json_is_tried_again_and_then_said(
     client: ClarityClient, sandbox: Sandbox, ask: Callable[[ClarityClient], Any], fault: str
 ) -> None:
-    sandbox.faults.order(fault, times=None)
+    sandbox.faults.inject(fault, times=None)
     looks = {"html": "an HTML or XML page", "garbage": "cut or garbled"}[fault]
     with pytest.raises(UnavailableError, match=rf"the reply is not JSON \({looks}\); given up"):
         ask(client)
@@ -125,7 +125,7 @@ def test_an_object_may_be_bare_or_wrapped(
 def test_an_id_stays_one_part_of_the_path(
     client: ClarityClient, sandbox: Sandbox, name: str
 ) -> None:
-    sandbox.faults.order("status", status=404)
+    sandbox.faults.inject("status", status=404)
     with pytest.raises(Exception, match=r"%2F1"):
         RESOURCES[name][0](client)
 
@@ -133,7 +133,7 @@ def test_an_id_stays_one_part_of_the_path(
 def test_all_alarms_are_asked_for_active_or_not_since_ever(
     client: ClarityClient, sandbox: Sandbox
 ) -> None:
-    (node, *_) = sandbox.world.node_ids(sandbox.clock.now())
+    (node, *_) = sandbox.expected.node_ids(sandbox.clock.now())
     client.list_node_alarms(node)
     assert sandbox.requests[0]["query"] == {
         "active": "",
@@ -193,7 +193,7 @@ def test_pages_are_followed_to_the_last(
 
 def test_a_link_in_the_header_is_followed(client: ClarityClient, sandbox: Sandbox) -> None:
     link = f'<{sandbox.url}/v2/devices/nodes>; rel="prev", <{sandbox.url}{NEXT_LINK}>; rel="next"'
-    sandbox.faults.order("status", status=200, body=json.dumps([A]), headers={"Link": link})
+    sandbox.faults.inject("status", status=200, body=json.dumps([A]), headers={"Link": link})
     answer(sandbox, [B], times=1)
     assert RESOURCES["nodes"][0](client) == Listing([A, B])
     assert sandbox.requests[1]["query"] == {"org": ORG, "after": "2"}
@@ -265,7 +265,7 @@ def test_there_are_at_most_a_thousand_pages(
 
 def test_a_page_that_fails_keeps_what_was_read(client: ClarityClient, sandbox: Sandbox) -> None:
     answer(sandbox, {"nodes": [A], "nextCursor": "canary-7"}, times=1)
-    sandbox.faults.order("status", status=400, body='{"message": "canary-7 is wrong"}')
+    sandbox.faults.inject("status", status=400, body='{"message": "canary-7 is wrong"}')
     listing = RESOURCES["nodes"][0](client)
     assert listing.objects == [A]
     assert "*** is wrong" in str(listing.error)
@@ -290,7 +290,7 @@ def test_the_stream_writes_what_was_read_and_fails_in_one_line() -> None:
 
 def test_reports_on_nodes_are_not_requested_for_a_part_of_them() -> None:
     with Sandbox(seed=1, datasources=2, now=NOW, frozen=True) as sandbox:
-        sandbox.faults.order(
+        sandbox.faults.inject(
             "status",
             path="/v2/devices/nodes",
             status=200,

@@ -74,10 +74,10 @@ def test_a_continuation_sends_the_token_and_nothing_of_the_query(
 def test_a_reply_that_is_unusable_is_tried_again_and_then_said(
     client: ClarityClient, sandbox: Sandbox, clock: FakeClock, fault: str, says: str
 ) -> None:
-    sandbox.faults.order(fault, times=3)
+    sandbox.faults.inject(fault, times=3)
     assert query(client, sandbox).token
     assert len(clock.pauses) == 3
-    sandbox.faults.order(fault, times=None)
+    sandbox.faults.inject(fault, times=None)
     path = "POST /v2/recent-datasource-measurements-query"
     with pytest.raises(UnavailableError, match=rf"^{path}: {says}.*; given up for now"):
         query(client, sandbox)
@@ -85,6 +85,6 @@ def test_a_reply_that_is_unusable_is_tried_again_and_then_said(
 
 def test_a_token_that_is_refused_is_not_repeated(client: ClarityClient, sandbox: Sandbox) -> None:
     body = '{"message": ["canary-token is not valid"]}'
-    sandbox.faults.order("status", status=400, body=body)
+    sandbox.faults.inject("status", status=400, body=body)
     with pytest.raises(RequestRefusedError, match=r"\*\*\* is not valid"):
         client.continue_recent("canary-token", lines)

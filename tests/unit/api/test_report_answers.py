@@ -42,13 +42,13 @@ def sandbox() -> Iterator[Sandbox]:
     ids=lambda fault: " ".join(map(str, fault.values())),
 )
 def test_transient_faults_of_a_poll_are_retried(sandbox: Sandbox, fault: dict[str, Any]) -> None:
-    sandbox.faults.order(path=POLLS, method="GET", **fault)
+    sandbox.faults.inject(path=POLLS, method="GET", **fault)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == [*REQUESTED, *complete(1, runner.rows(1))]
 
 
 def test_faults_of_a_poll_that_last_end_the_run_and_keep_the_report(sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", path=POLLS, method="GET", times=None)
+    sandbox.faults.inject("status", path=POLLS, method="GET", times=None)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == REQUESTED
     assert isinstance(runner.error, UnavailableError)
@@ -104,7 +104,7 @@ def test_the_same_report_again_is_no_second_report(sandbox: Sandbox) -> None:
     runner.run([1])
     (first,) = runner.journal.pending
     same = json.dumps({"reportId": first.id, "reportStatus": "succeeded"})
-    sandbox.faults.order(
+    sandbox.faults.inject(
         "status", method="POST", path="/v2/report-requests", status=200, body=same, times=None
     )
     assert runner.run([]) == ["requested 1", "failed 1"]
@@ -117,7 +117,7 @@ def test_an_id_of_another_pending_report_is_not_accepted(sandbox: Sandbox) -> No
     runner.run([1])
     (first,) = runner.journal.pending
     same = json.dumps({"reportId": first.id, "reportStatus": "in-progress"})
-    sandbox.faults.order(
+    sandbox.faults.inject(
         "status", method="POST", path="/v2/report-requests", status=200, body=same, times=None
     )
     runner.run([2])
@@ -150,7 +150,7 @@ def test_a_rejected_replacement_fails_the_report_and_closes_nothing(sandbox: San
     sandbox.switches.turn_on("no-urls")
     runner = JobsRunner(sandbox)
     runner.run([1])
-    sandbox.faults.order("status", path="/v2/report-requests", method="POST", status=400)
+    sandbox.faults.inject("status", path="/v2/report-requests", method="POST", status=400)
     assert runner.run([]) == ["requested 1", "failed 1"]
     assert [each.window for each in runner.journal.ledger.failing] == [march(1)]
 
@@ -161,21 +161,21 @@ def test_a_rejected_replacement_fails_the_report_and_closes_nothing(sandbox: San
 def test_an_unknown_report_is_dropped_and_its_window_requested_once_more(sandbox: Sandbox) -> None:
     runner = JobsRunner(sandbox, seconds=0)
     runner.run([1])
-    sandbox.faults.order("forgotten-report", path=POLLS, method="GET")
+    sandbox.faults.inject("forgotten-report", path=POLLS, method="GET")
     runner.budget.seconds = 3600
     assert runner.run([]) == ["failed 1", *REQUESTED, *complete(1, runner.rows(1))]
     assert runner.journal.reasons == ["Clarity no longer knows it"]
 
 
 def test_a_report_that_is_unknown_for_a_moment_is_not_dropped(sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", path=POLLS, method="GET", status=404, times=4)
+    sandbox.faults.inject("status", path=POLLS, method="GET", status=404, times=4)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == [*REQUESTED, *complete(1, runner.rows(1))]
     assert len(runner.requests()) == 1
 
 
 def test_a_report_that_stays_unknown_is_requested_once_more_only(sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", path=POLLS, method="GET", status=404, times=None)
+    sandbox.faults.inject("status", path=POLLS, method="GET", status=404, times=None)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == [*REQUESTED, "failed 1", *REQUESTED, "failed 1"]
     assert len(runner.requests()) == 2
@@ -215,7 +215,7 @@ def test_where_both_poll_paths_are_rejected_reports_are_kept_and_the_run_fails(
 
 
 def test_a_file_that_is_bad_once_is_downloaded_again(sandbox: Sandbox) -> None:
-    sandbox.faults.order("row-outside", path="/files/*", times=2)
+    sandbox.faults.inject("row-outside", path="/files/*", times=2)
     runner = JobsRunner(sandbox)
     # All rows come again: they are upserted by their keys.
     steps = runner.run([1])
@@ -226,7 +226,7 @@ def test_a_file_that_is_bad_once_is_downloaded_again(sandbox: Sandbox) -> None:
 def test_bad_files_hold_no_other_report_up_and_are_requested_anew_after_two_runs(
     sandbox: Sandbox,
 ) -> None:
-    sandbox.faults.order("row-outside", path="/files/*", times=3)
+    sandbox.faults.inject("row-outside", path="/files/*", times=3)
     runner = JobsRunner(sandbox, concurrency=1)
     steps = runner.run([1, 2])
     assert steps[-3:] == complete(2, runner.rows(2))
@@ -236,7 +236,7 @@ def test_bad_files_hold_no_other_report_up_and_are_requested_anew_after_two_runs
     assert "for 2026-03-01 00:00 to 2026-03-02 00:00, file 1 of 1: row " in str(error)
     assert [report.bad_runs for report in runner.journal.pending] == [1]
     assert len(runner.requests()) == 2
-    sandbox.faults.order("row-outside", path="/files/*", times=3)
+    sandbox.faults.inject("row-outside", path="/files/*", times=3)
     again = runner.run([])
     assert again[-5:] == [*REQUESTED, *complete(1, runner.rows(1))]
     assert "unusable 1" in again
@@ -247,7 +247,7 @@ def test_bad_files_hold_no_other_report_up_and_are_requested_anew_after_two_runs
 def test_purged_files_are_requested_anew_after_two_runs(sandbox: Sandbox, status: int) -> None:
     runner = JobsRunner(sandbox, seconds=0)
     runner.run([1])
-    sandbox.faults.order("purged-files", path=POLLS, method="GET", status=status)
+    sandbox.faults.inject("purged-files", path=POLLS, method="GET", status=status)
     sandbox.clock.advance(timedelta(minutes=10))
     assert runner.run([]) == ["reading 1", "unread 1", "unusable 1"]
     runner.budget.seconds = 3600
@@ -260,7 +260,7 @@ def test_purged_files_are_requested_anew_after_two_runs(sandbox: Sandbox, status
 def test_a_retry_whose_files_are_bad_is_not_requested_twice_in_a_run(sandbox: Sandbox) -> None:
     """Its window is among the failing ones, and its report is kept for the next run."""
     answer(sandbox, reportStatus="failed")
-    sandbox.faults.order("row-outside", path="/files/*", times=3)
+    sandbox.faults.inject("row-outside", path="/files/*", times=3)
     runner = JobsRunner(sandbox)
     steps = runner.run([1])
     assert steps[:5] == [*REQUESTED, "failed 1", *REQUESTED]
@@ -270,7 +270,7 @@ def test_a_retry_whose_files_are_bad_is_not_requested_twice_in_a_run(sandbox: Sa
 
 def test_a_fresh_poll_without_files_is_not_taken_for_an_empty_report(sandbox: Sandbox) -> None:
     runner = JobsRunner(sandbox)
-    sandbox.faults.order("expired-link", path="/files/*", times=None)
+    sandbox.faults.inject("expired-link", path="/files/*", times=None)
     jobs, lane = runner.jobs(), runner.lane([1])
     jobs.add([lane])
     for ready in jobs.run(lane):

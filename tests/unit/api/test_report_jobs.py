@@ -192,7 +192,7 @@ def test_the_waiting_time_is_shared_and_what_is_left_is_logged(
 def test_a_report_that_never_ends_blocks_no_other_and_fails_after_six_hours(
     sandbox: Sandbox,
 ) -> None:
-    sandbox.faults.order("never-ending-report", path="/v2/report-requests", method="POST")
+    sandbox.faults.inject("never-ending-report", path="/v2/report-requests", method="POST")
     runner = JobsRunner(sandbox, concurrency=1, seconds=300)
     assert runner.run([1, 2]) == ["requested 1", "accepted 1"]
     # It is an hour old: another one is requested beside it, and it uses no waiting time.
@@ -214,7 +214,7 @@ def test_a_report_that_never_ends_blocks_no_other_and_fails_after_six_hours(
 
 
 def test_a_report_of_this_run_takes_no_place_once_it_is_an_hour_old(sandbox: Sandbox) -> None:
-    sandbox.faults.order("never-ending-report", path="/v2/report-requests", method="POST")
+    sandbox.faults.inject("never-ending-report", path="/v2/report-requests", method="POST")
     runner = JobsRunner(sandbox, concurrency=1, seconds=5000)
     begin = sandbox.clock.now()
     assert runner.run([1, 2])[:4] == ["requested 1", "accepted 1", "requested 2", "accepted 2"]
@@ -228,7 +228,7 @@ def test_a_report_of_this_run_takes_no_place_once_it_is_an_hour_old(sandbox: San
 def test_stuck_reports_take_no_place_once_they_are_an_hour_old(
     sandbox: Sandbox, age: timedelta
 ) -> None:
-    sandbox.faults.order("never-ending-report", path="/v2/report-requests", times=2, method="POST")
+    sandbox.faults.inject("never-ending-report", path="/v2/report-requests", times=2, method="POST")
     runner = JobsRunner(sandbox, concurrency=2, seconds=0)
     runner.run([1, 2])
     sandbox.clock.advance(age)
@@ -251,7 +251,7 @@ def test_statuses_of_any_case_and_synonyms(sandbox: Sandbox, quirks: set[str]) -
 def test_a_status_that_is_unknown_ends_the_report_and_its_window_is_requested_once_more(
     sandbox: Sandbox, word: str
 ) -> None:
-    sandbox.faults.order("report-status", path="/v2/report-requests", method="POST", word=word)
+    sandbox.faults.inject("report-status", path="/v2/report-requests", method="POST", word=word)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == [
         *("requested 1", "accepted 1", "failed 1", "requested 1", "accepted 1"),

@@ -33,7 +33,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def ids_of(sandbox: Sandbox) -> list[str]:
-    resource = sandbox.world.resource("datasources", as_of=sandbox.clock.now())
+    resource = sandbox.expected.records("datasources", as_of=sandbox.clock.now())
     return sorted(each["datasource_id"] for each in resource)[:6]
 
 
@@ -52,7 +52,7 @@ def requested_ids(sandbox: Sandbox) -> list[tuple[list[str], int]]:
 def test_a_rejected_window_is_put_off_and_the_others_go_on(
     sandbox: Sandbox, status: int, error: type[ClarityError]
 ) -> None:
-    sandbox.faults.order("status", method="POST", path=REQUESTS, status=status)
+    sandbox.faults.inject("status", method="POST", path=REQUESTS, status=status)
     runner = JobsRunner(sandbox)
     steps = runner.run([1, 2])
     assert steps[:4] == ["requested 1", "rejected 1", "requested 2", "accepted 2"]
@@ -64,7 +64,7 @@ def test_a_rejected_window_is_put_off_and_the_others_go_on(
 
 
 def test_three_rejections_stop_the_requests_of_a_stream(sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", method="POST", path=REQUESTS, status=400, times=None)
+    sandbox.faults.inject("status", method="POST", path=REQUESTS, status=400, times=None)
     runner = JobsRunner(sandbox)
     assert runner.run([1, 2, 3, 4]) == [
         *("requested 1", "rejected 1", "requested 2", "rejected 2", "requested 3", "rejected 3"),
@@ -76,7 +76,7 @@ def test_three_rejections_of_one_stream_do_not_stop_another(sandbox: Sandbox) ->
     runner = JobsRunner(sandbox, names=("a ", "b "))
     jobs = runner.jobs()
     lanes = [runner.lane([1, 2, 3, 4], name="a "), runner.lane([5], name="b ")]
-    sandbox.faults.order("status", method="POST", path=REQUESTS, status=400, times=3)
+    sandbox.faults.inject("status", method="POST", path=REQUESTS, status=400, times=3)
     jobs.add(lanes)
     for lane in lanes:
         for ready in jobs.run(lane):
@@ -133,7 +133,7 @@ def test_where_all_ids_are_rejected_none_is_left_out(sandbox: Sandbox) -> None:
 
 def test_where_the_window_is_rejected_no_id_is_left_out(sandbox: Sandbox) -> None:
     """The step at its end is accepted with all ids: it is the window."""
-    sandbox.faults.order("status", method="POST", path=REQUESTS, status=400)
+    sandbox.faults.inject("status", method="POST", path=REQUESTS, status=400)
     runner = JobsRunner(sandbox)
     steps = runner.run([1], ids=ids_of(sandbox))
     assert steps == ["requested 1", "requested 1", "rejected 1"]
@@ -178,8 +178,8 @@ def test_what_is_found_counts_although_more_ids_are_rejected(sandbox: Sandbox) -
 
 def test_a_lookup_of_ids_that_gets_no_answer_decides_nothing(sandbox: Sandbox) -> None:
     """Whether it is the window or an id shows in the next run: neither is put off."""
-    sandbox.faults.order("status", method="POST", path=REQUESTS, status=400)
-    sandbox.faults.order("drop", method="POST", path=REQUESTS)
+    sandbox.faults.inject("status", method="POST", path=REQUESTS, status=400)
+    sandbox.faults.inject("drop", method="POST", path=REQUESTS)
     runner = JobsRunner(sandbox)
     assert runner.run([1, 2], ids=ids_of(sandbox)) == ["requested 1", "requested 1"]
     assert isinstance(runner.error, AmbiguousError)
@@ -203,7 +203,7 @@ def test_after_an_ambiguous_request_no_more_are_sent_and_pending_reports_are_rea
     runner = JobsRunner(sandbox, seconds=0)
     runner.run([1])
     runner.budget.seconds = 3600
-    sandbox.faults.order(method="POST", path=REQUESTS, **fault)
+    sandbox.faults.inject(method="POST", path=REQUESTS, **fault)
     assert runner.run([2, 3]) == ["requested 2", *complete(1, runner.rows(1))]
     assert isinstance(runner.error, AmbiguousError)
     assert "\n" not in str(runner.error)
@@ -214,7 +214,7 @@ def test_after_a_429_no_more_are_sent_and_pending_reports_are_read(sandbox: Sand
     runner = JobsRunner(sandbox, seconds=0)
     runner.run([1])
     runner.budget.seconds = 3600
-    sandbox.faults.order("status", method="POST", path=REQUESTS, status=429)
+    sandbox.faults.inject("status", method="POST", path=REQUESTS, status=429)
     assert runner.run([2, 3]) == ["requested 2", "exhausted", *complete(1, runner.rows(1))]
     assert runner.error is None
     assert isinstance(runner.journal.errors[0], QuotaUsedUpError)
@@ -230,7 +230,7 @@ def test_a_replacement_that_gets_no_answer_stops_requests_and_keeps_the_report(
     sandbox.switches.turn_on("no-urls")
     runner = JobsRunner(sandbox)
     assert runner.run([1])[-1] == "kept 1"
-    sandbox.faults.order("drop", method="POST", path=REQUESTS)
+    sandbox.faults.inject("drop", method="POST", path=REQUESTS)
     assert runner.run([]) == ["requested 1"]
     assert isinstance(runner.error, AmbiguousError)
     assert [report.empty_count for report in runner.journal.pending] == [1]
@@ -275,7 +275,7 @@ def test_a_fault_of_one_stream_is_not_raised_in_the_turn_of_another(sandbox: San
     jobs = runner.jobs()
     first, second = runner.lane([9], name="a "), runner.lane([9], name="b ")
     jobs.add([first, second])
-    sandbox.faults.order("drop", method="POST", path=REQUESTS)
+    sandbox.faults.inject("drop", method="POST", path=REQUESTS)
     with pytest.raises(AmbiguousError):
         list(jobs.run(first))
     assert list(jobs.run(second)) == []

@@ -59,7 +59,7 @@ def order_report(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
 def test_pauses_double_and_end_after_three_minutes(
     transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
-    sandbox.faults.order("status", path=LIST, times=None)
+    sandbox.faults.inject("status", path=LIST, times=None)
     with pytest.raises(UnavailableError) as caught:
         ask(transport, sandbox)
     assert clock.pauses == DOUBLING
@@ -73,7 +73,7 @@ def test_pauses_double_and_end_after_three_minutes(
 def test_pauses_are_spread_so_that_taps_do_not_come_back_together(
     transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
-    sandbox.faults.order("status", path=LIST, times=4)
+    sandbox.faults.inject("status", path=LIST, times=4)
     ask(transport, sandbox)
     bounds = zip(clock.pauses, DOUBLING, strict=False)
     assert all(most / 2 <= pause <= most for pause, most in bounds)
@@ -85,7 +85,7 @@ def test_pauses_are_spread_so_that_taps_do_not_come_back_together(
 def test_what_may_pass_is_tried_again(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
-    sandbox.faults.order("status", path=LIST, times=2, status=status)
+    sandbox.faults.inject("status", path=LIST, times=2, status=status)
     assert len(ask(transport, sandbox)["datasources"]) == 2
     assert len(clock.pauses) == 2
 
@@ -94,7 +94,7 @@ def test_what_may_pass_is_tried_again(
 def test_a_refusal_is_final(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
-    sandbox.faults.order("status", path=LIST, status=status, body='{"message": "no"}')
+    sandbox.faults.inject("status", path=LIST, status=status, body='{"message": "no"}')
     with pytest.raises(ClarityError, match=rf"GET /v2/datasources: .*\(HTTP {status}, 'no'\)$"):
         ask(transport, sandbox)
     assert len(sandbox.requests) == 1
@@ -105,10 +105,12 @@ def test_a_refusal_is_final(
 def test_another_success_than_200_is_retried_and_its_body_is_not_quoted(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
-    sandbox.faults.order("status", path=LIST, times=2, status=status, body='{"datasources": []}')
+    sandbox.faults.inject("status", path=LIST, times=2, status=status, body='{"datasources": []}')
     assert len(ask(transport, sandbox)["datasources"]) == 2
     assert len(clock.pauses) == 2
-    sandbox.faults.order("status", path=LIST, times=None, status=status, body='{"datasources": []}')
+    sandbox.faults.inject(
+        "status", path=LIST, times=None, status=status, body='{"datasources": []}'
+    )
     with pytest.raises(UnavailableError) as caught:
         ask(transport, sandbox)
     assert str(caught.value) == (
@@ -120,7 +122,7 @@ def test_another_success_than_200_is_retried_and_its_body_is_not_quoted(
 def test_a_request_declares_the_statuses_of_a_complete_response(
     transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
-    sandbox.faults.order("status", path=LIST, status=202, body='"accepted"')
+    sandbox.faults.inject("status", path=LIST, status=202, body='"accepted"')
     call = Request("GET", LIST, statuses=frozenset({200, 202}))
     assert transport.request(call, lambda reply: read_json(reply.body)) == "accepted"
     assert not clock.pauses
@@ -130,7 +132,7 @@ def test_a_request_declares_the_statuses_of_a_complete_response(
 def test_a_report_request_with_another_success_is_not_repeated(
     transport: Transport, sandbox: Sandbox, status: int
 ) -> None:
-    sandbox.faults.order("status", path=REPORTS, status=status)
+    sandbox.faults.inject("status", path=REPORTS, status=status)
     with pytest.raises(AmbiguousError, match=rf"unexpected status \(HTTP {status}\); Clarity may"):
         order_report(transport, sandbox)
     assert len(sandbox.requests) == 1
@@ -140,7 +142,7 @@ def test_a_report_request_with_another_success_is_not_repeated(
 def test_only_200_is_a_complete_file(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
-    sandbox.faults.order("status", path="/files/*", status=status, body="a part")
+    sandbox.faults.inject("status", path="/files/*", status=status, body="a part")
     with pytest.raises(FileError) as caught:
         transport.download(f"{sandbox.url}/files/a", lambda reply: reply)
     assert str(caught.value) == (
@@ -166,7 +168,7 @@ def test_retry_after_is_kept_and_makes_no_pause_shorter(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, pauses: list[float]
 ) -> None:
     fault = {"status": 429, "headers": {"Retry-After": asked}}
-    sandbox.faults.order("status", path=LIST, times=len(pauses), **fault)
+    sandbox.faults.inject("status", path=LIST, times=len(pauses), **fault)
     ask(transport, sandbox)
     assert clock.pauses == pauses
 
@@ -175,7 +177,7 @@ def test_retry_after_is_kept_and_makes_no_pause_shorter(
 def test_nobody_is_hammered_however_short_a_wait_is_asked_for(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str
 ) -> None:
-    sandbox.faults.order("status", path=LIST, times=None, headers={"Retry-After": asked})
+    sandbox.faults.inject("status", path=LIST, times=None, headers={"Retry-After": asked})
     with pytest.raises(UnavailableError):
         ask(transport, sandbox)
     assert len(sandbox.requests) < 20
@@ -195,7 +197,7 @@ def test_nobody_is_hammered_however_short_a_wait_is_asked_for(
 def test_a_longer_wait_than_patience_ends_at_once_and_says_when_to_come_back(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, then: str
 ) -> None:
-    sandbox.faults.order("status", path=LIST, status=429, headers={"Retry-After": asked})
+    sandbox.faults.inject("status", path=LIST, status=429, headers={"Retry-After": asked})
     with pytest.raises(UnavailableError, match=rf"nothing is lost: run again after {then} UTC$"):
         ask(transport, sandbox)
     assert not clock.pauses
@@ -205,7 +207,7 @@ def test_a_longer_wait_than_patience_ends_at_once_and_says_when_to_come_back(
 def test_a_wait_that_is_asked_for_each_time_ends_too(
     transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
-    sandbox.faults.order("status", path=LIST, times=None, headers={"Retry-After": "50"})
+    sandbox.faults.inject("status", path=LIST, times=None, headers={"Retry-After": "50"})
     with pytest.raises(UnavailableError, match="run again after 2026-03-10 09:23:20 UTC"):
         ask(transport, sandbox)
     assert clock.pauses == [50.0, 50.0, 50.0]
@@ -229,7 +231,7 @@ def test_the_time_that_stalled_calls_take_counts(
 def test_a_report_is_not_asked_for_twice_if_clarity_may_have_acted(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
-    sandbox.faults.order("status", path=REPORTS, status=status)
+    sandbox.faults.inject("status", path=REPORTS, status=status)
     with pytest.raises(AmbiguousError, match="may have acted on it all the same"):
         order_report(transport, sandbox)
     assert len(sandbox.requests) == 1
@@ -246,11 +248,11 @@ def test_all_downloads_share_one_retry_time_limit(
             transport.download(f"{sandbox.url}/files/a", lambda reply: reply)
         return len(sandbox.requests)
 
-    sandbox.faults.order("status", path="/files/*", times=5)
-    sandbox.faults.order("status", path="/files/*", status=200, times=1)
+    sandbox.faults.inject("status", path="/files/*", times=5)
+    sandbox.faults.inject("status", path="/files/*", status=200, times=1)
     transport.download(f"{sandbox.url}/files/a", lambda reply: reply.body.close())
     assert clock.pauses == DOUBLING[:5]  # 31 seconds of 180
-    sandbox.faults.order("status", path="/files/*", times=None)
+    sandbox.faults.inject("status", path="/files/*", times=None)
     assert fails() == 1 + 8
     assert clock.pauses[5:] == DOUBLING[:8]  # 121 more; 28 are less than another pause of 30
     assert fails() == 1 + 4
@@ -259,7 +261,7 @@ def test_all_downloads_share_one_retry_time_limit(
     assert sum(clock.pauses) == 180
     # Requests to the API have their own.
     sandbox.faults.clear()
-    sandbox.faults.order("status", path=LIST, times=3)
+    sandbox.faults.inject("status", path=LIST, times=3)
     assert ask(transport, sandbox)
 
 
@@ -275,7 +277,7 @@ def test_a_report_is_asked_for_again_if_the_request_was_never_sent(
 def test_a_429_is_the_days_quota_unless_it_asks_for_a_minute_at_most(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, *, is_pace: bool
 ) -> None:
-    sandbox.faults.order("status", path=REPORTS, status=429, headers={"Retry-After": asked})
+    sandbox.faults.inject("status", path=REPORTS, status=429, headers={"Retry-After": asked})
     if is_pace:
         assert order_report(transport, sandbox)["reportId"]
         assert clock.pauses
@@ -286,7 +288,7 @@ def test_a_429_is_the_days_quota_unless_it_asks_for_a_minute_at_most(
 
 
 def test_a_429_without_a_time_is_the_days_quota(transport: Transport, sandbox: Sandbox) -> None:
-    sandbox.faults.order("status", path=REPORTS, status=429)
+    sandbox.faults.inject("status", path=REPORTS, status=429)
     with pytest.raises(QuotaUsedUpError, match="HTTP 429"):
         order_report(transport, sandbox)
 
@@ -295,7 +297,7 @@ def test_a_429_without_a_time_is_the_days_quota(transport: Transport, sandbox: S
 def test_the_status_counts_even_if_its_page_cannot_be_read(
     connect: Connect, sandbox: Sandbox, kind: str
 ) -> None:
-    sandbox.faults.order(kind, path=LIST)
+    sandbox.faults.inject(kind, path=LIST)
     with pytest.raises(KeyRefusedError, match="check the setting api_key"):
         ask(connect(sandbox.url, key="other-key"), sandbox)
     assert len(sandbox.requests) == 1
@@ -305,7 +307,7 @@ def test_the_status_counts_even_if_its_page_cannot_be_read(
 def test_a_file_that_is_refused_says_nothing_of_keys(
     transport: Transport, sandbox: Sandbox, status: int
 ) -> None:
-    sandbox.faults.order("status", path="/files/*", status=status, body="<Error/>")
+    sandbox.faults.inject("status", path="/files/*", status=status, body="<Error/>")
     with pytest.raises(FileError) as caught:
         transport.download(f"{sandbox.url}/files/a", lambda reply: reply)
     assert str(caught.value) == (
@@ -317,7 +319,7 @@ def test_a_file_that_is_refused_says_nothing_of_keys(
 def test_no_message_repeats_the_key_or_the_token(connect: Connect, sandbox: Sandbox) -> None:
     key, token = "k-canary-8812", "t-canary-4471"
     body = f'{{"message": ["{key} may not use {token}"]}}'
-    sandbox.faults.order("status", status=400, body=body)
+    sandbox.faults.inject("status", status=400, body=body)
     call = Request("POST", LIST, body={"continuationToken": token}, secret=token)
     with pytest.raises(RequestRefusedError) as caught:
         connect(sandbox.url, key=key).request(call, lambda reply: reply)
@@ -327,7 +329,7 @@ def test_no_message_repeats_the_key_or_the_token(connect: Connect, sandbox: Sand
 def test_each_try_is_logged_in_one_line(
     transport: Transport, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox.faults.order("html", path=LIST, times=2)
+    sandbox.faults.inject("html", path=LIST, times=2)
     ask(transport, sandbox)
     said = [record.getMessage().partition(" in ")[0] for record in caplog.records]
     page = "the reply is not JSON (an HTML or XML page)"
@@ -339,7 +341,7 @@ def test_no_address_is_logged_at_any_level(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)
-    sandbox.faults.order("drop", path="/files/*")
+    sandbox.faults.inject("drop", path="/files/*")
     with pytest.raises(FileError):
         transport.download(f"{sandbox.url}/files/a?X-Amz-Signature=canary", lambda reply: reply)
     assert "canary" not in caplog.text

@@ -224,5 +224,5 @@ def test_a_slow_reader_gets_everything(sandbox: Sandbox, tmp_path: Path) -> None
         reader.until(lambda message: bool(message["type"] == "RECORD"))
         reader.stall()
         run = tap.end(reader.rest()).check()
-    truth = sandbox.world.truth("hour", now - timedelta(hours=48), now, now)
+    truth = sandbox.expected.measurements("hour", now - timedelta(hours=48), now, now)
     assert run.upserted("recent_measurements") == expected_records(truth)

@@ -104,8 +104,8 @@ def test_nothing_is_fetched_after_a_stop() -> None:
 
 def test_children_come_in_the_order_of_their_parents(sandbox: Sandbox) -> None:
     # The first answer is the slowest, so the others are here before it.
-    first = next(sandbox.world.resource("datasources", sandbox.clock.now()))["datasource_id"]
-    sandbox.faults.order("stall", path=f"/v2/datasources/{first}", seconds=0.5)
+    first = next(sandbox.expected.resource("datasources", sandbox.clock.now()))["datasource_id"]
+    sandbox.faults.inject("stall", path=f"/v2/datasources/{first}", seconds=0.5)
     run = run_tap(sandbox, streams=DETAILS).check()
     parents = [record["datasource_id"] for record in run.records("datasources")]
     assert [record["datasource_id"] for record in run.records("datasource_details")] == parents
@@ -130,7 +130,7 @@ def test_children_of_parents_that_are_left_out_are_not_requested(
 
 def test_no_more_is_requested_after_an_error_that_is_not_of_one_object() -> None:
     with Sandbox(seed=1, datasources=50, now=NOW, frozen=True) as sandbox:
-        sandbox.faults.order("status", path="/v2/datasources/*", status=418, times=None)
+        sandbox.faults.inject("status", path="/v2/datasources/*", status=418, times=None)
         run = run_inside(sandbox, streams=DETAILS)
         assert (run.status, len(run.complaints)) == (1, 1)
         assert len(run.records("datasources")) == 50
@@ -141,6 +141,6 @@ def test_a_datasource_that_is_listed_twice_has_its_details_twice() -> None:
     with Sandbox(seed=1, datasources=1, now=NOW, frozen=True) as sandbox:
         listed = [{"datasourceId": sandbox.world.datasources[0].datasource_id}] * 2
         body = json.dumps(listed)
-        sandbox.faults.order("status", path="/v2/datasources", status=200, body=body)
+        sandbox.faults.inject("status", path="/v2/datasources", status=200, body=body)
         run = run_inside(sandbox, streams=DETAILS).check()
         assert len(run.records("datasource_details")) == 2

@@ -1,4 +1,4 @@
-"""Recent measurements and their continuations, where the documentation leaves them open."""
+"""Unknowns of recent measurements and continuations."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import SANDBOX_NOW as NOW
-from tests.support.sandbox_client import Client, facts_of_csv
+from tests.support.sandbox_client import Client, values_of_csv
 
 if TYPE_CHECKING:
-    from tests.support.sandbox_client import Reply
+    from tests.support.sandbox_client import Response
+
 
 TOKEN = "x-clarity-continuation-token"  # noqa: S105 - a header's name
 
@@ -21,9 +22,9 @@ def _token(client: Client, frequency: str = "hour", **body: object) -> str:
     return client.recent(frequency, replyWithContinuationToken=True, **body).headers[TOKEN]
 
 
-def _later(client: Client, token: str, **step: float) -> Reply:
+def _later(client: Client, token: str, **step: float) -> Response:
     client.sandbox.clock.advance(timedelta(**step))
-    return client.go_on(token)
+    return client.continue_recent(token)
 
 
 @pytest.mark.parametrize("quirks", [[], ["no-token-without-news"]])
@@ -38,18 +39,16 @@ def _later(client: Client, token: str, **step: float) -> Reply:
         ("null-data", b'{"data": null}'),
     ],
 )
-def test_a_continuation_without_news(
-    client: Client, form: str, body: bytes, quirks: list[str]
-) -> None:
+def test_an_empty_continuation(client: Client, form: str, body: bytes, quirks: list[str]) -> None:
     client.sandbox.switches.set(empty_reply_as=form)
     client.sandbox.switches.turn_on("empty-continuation", *quirks)
     token = _token(client, format="csv-wide")
-    answer = client.go_on(token)
-    assert answer.status == (204 if form == "no-content" else 200)
-    assert answer.body == body
-    assert (TOKEN in answer.headers) == (not quirks)
+    response = client.continue_recent(token)
+    assert response.status == (204 if form == "no-content" else 200)
+    assert response.body == body
+    assert (TOKEN in response.headers) == (not quirks)
     news = _later(client, token, hours=2)
-    assert facts_of_csv(news.body.decode())
+    assert values_of_csv(news.body.decode())
     assert news.headers[TOKEN]
 
 
@@ -70,10 +69,10 @@ def test_late_rows_are_only_in_the_cache() -> None:
         client = Client(sandbox)
         token = _token(client, format="csv-wide")
         sandbox.clock.advance(timedelta(hours=5))
-        whole = facts_of_csv(client.go_on(token).body.decode())
+        whole = values_of_csv(client.continue_recent(token).body.decode())
         sandbox.switches.turn_on("late-rows-only-in-cache")
-        prompt = facts_of_csv(client.go_on(token).body.decode())
-        cache = facts_of_csv(client.recent("hour", format="csv-wide").body.decode())
+        prompt = values_of_csv(client.continue_recent(token).body.decode())
+        cache = values_of_csv(client.recent("hour", format="csv-wide").body.decode())
     assert prompt.keys() < whole.keys()
     late = {(key[0], key[1]) for key in whole.keys() - prompt.keys()}
     assert late <= {(key[0], key[1]) for key in cache}
@@ -81,7 +80,7 @@ def test_late_rows_are_only_in_the_cache() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_tokens_that_live_for_hours(status: int) -> None:
+def test_short_lived_tokens(status: int) -> None:
     with Sandbox(
         seed=7,
         datasources=2,
@@ -101,23 +100,23 @@ def test_tokens_that_live_for_hours(status: int) -> None:
 
 def test_unknown_attributes(client: Client) -> None:
     client.sandbox.switches.turn_on("unknown-attributes")
-    answer = client.recent("hour").json
-    assert answer["data"][0]["confidence"] == 0.5
-    assert answer["locations"][0]["altitude"] == 12
+    response = client.recent("hour").json
+    assert response["data"][0]["confidence"] == 0.5
+    assert response["locations"][0]["altitude"] == 12
     client.sandbox.switches.turn_on("nested-json-long")
     first = client.recent("hour").json["data"][0]
     name = next(name for name in first if name not in {"datasourceId", "time"})
     assert first[name]["confidence"] == 0.5
 
 
-def test_continuations_bring_only_what_the_cache_holds() -> None:
+def test_continuations_return_only_what_the_cache_contains() -> None:
     with Sandbox(seed=7, datasources=30, now=NOW, frozen=True) as sandbox:
         client = Client(sandbox)
         chosen = {"format": "csv-wide", "metricSelect": "only pm1ConcNum*"}
         token = _token(client, "minute", **chosen)
         sandbox.clock.advance(timedelta(hours=23))
-        whole = facts_of_csv(client.go_on(token).body.decode())
+        whole = values_of_csv(client.continue_recent(token).body.decode())
         sandbox.switches.turn_on("continuation-within-cache")
-        kept = facts_of_csv(client.go_on(token).body.decode())
+        kept = values_of_csv(client.continue_recent(token).body.decode())
     assert kept == {key: each for key, each in whole.items() if key[1] >= "2026-11-20T12:07"}
     assert kept != whole

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 NODES = "/v2/devices/nodes"
 
 
-def _told(client: Client, resource: str) -> list[dict[str, Any]]:
-    return list(client.sandbox.world.resource(resource, client.sandbox.clock.now()))
+def _records(client: Client, resource: str) -> list[dict[str, Any]]:
+    return list(client.sandbox.expected.records(resource, client.sandbox.clock.now()))
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ def _told(client: Client, resource: str) -> list[dict[str, Any]]:
 def test_lists_hold_what_the_truth_tells(
     client: Client, path: str, wrapper: str | None, resource: str
 ) -> None:
-    answer = client.get(path).json
-    items = answer[wrapper] if wrapper else answer
-    told = _told(client, resource)
-    assert len(items) == len(told) > 0
-    for item, truth in zip(items, told, strict=True):
-        assert list(item.values())[0] == list(truth.values())[1]  # noqa: RUF015
-        assert len(item) + 1 == len(truth)
-    assert client.get(f"/_sandbox/truth/{resource}").lines == told
+    response = client.get(path).json
+    items = response[wrapper] if wrapper else response
+    expected = _records(client, resource)
+    assert len(items) == len(expected) > 0
+    for item, record in zip(items, expected, strict=True):
+        assert list(item.values())[0] == list(record.values())[1]  # noqa: RUF015
+        assert len(item) + 1 == len(record)
+    assert client.get(f"/_sandbox/truth/{resource}").lines == expected
     assert client.send("GET", path, None, None).status == 400
 
 
@@ -85,18 +85,18 @@ def test_health_agrees_between_summary_status_and_alarms(client: Client) -> None
 
 
 def test_a_live_node_fills_its_histogram(client: Client) -> None:
-    told = _told(client, "node_statuses")
-    filled = [sum(each["activity"]["received_histogram"]["buckets"]) for each in told]
+    expected = _records(client, "node_statuses")
+    filled = [sum(each["activity"]["received_histogram"]["buckets"]) for each in expected]
     assert max(filled) > 400
     assert min(filled) == 0
 
 
 def test_alarms_are_filtered_by_flag_and_time(client: Client) -> None:
-    told = _told(client, "node_alarms")
-    node_id = told[0]["node_id"]
+    expected = _records(client, "node_alarms")
+    node_id = expected[0]["node_id"]
     path = f"{NODES}/{node_id}/alarms"
     everything = client.get(path, active="", inactive="").json
-    assert len(everything) == sum(each["node_id"] == node_id for each in told)
+    assert len(everything) == sum(each["node_id"] == node_id for each in expected)
     cleared = client.get(path, inactive="").json
     assert all(each["clearedAt"] for each in cleared)
     middle = cleared[len(cleared) // 2]["startedAt"]
@@ -105,12 +105,14 @@ def test_alarms_are_filtered_by_flag_and_time(client: Client) -> None:
     assert 0 < len(late) < len(cleared)
     assert len(early) + len(late) == len(cleared)
     assert client.get(path, startTime="soon").status == 400
-    assert len({(e["node_id"], e["alarm_type"], e["started_at"]) for e in told}) == len(told)
+    assert len({(e["node_id"], e["alarm_type"], e["started_at"]) for e in expected}) == len(
+        expected
+    )
 
 
 def test_devices_of_others_are_forbidden(client: Client) -> None:
     shared = next(each for each in client.sandbox.world.datasources if each.role == "shared")
-    node_id = shared.stays[0].source_id
-    assert node_id not in client.sandbox.world.node_ids(client.sandbox.clock.now())
+    node_id = shared.source_history[0].source_id
+    assert node_id not in client.sandbox.expected.node_ids(client.sandbox.clock.now())
     assert client.get(f"{NODES}/{node_id}/status").status == 403
     assert client.get(f"{NODES}/AXXXXXXX/alarms").status == 403

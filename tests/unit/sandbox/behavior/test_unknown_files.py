@@ -1,4 +1,4 @@
-"""Forms of files and rows that the documentation leaves open."""
+"""Unknowns of report files: rows, labels, formats and types."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.constants import SANDBOX_NOW as NOW
-from tests.support.sandbox_client import Client, facts_of_csv, facts_of_truth, fetch
+from tests.support.sandbox_client import (
+    Client,
+    default_values,
+    fetch,
+    values_of_csv,
+    values_of_measurements,
+)
 
 if TYPE_CHECKING:
-    from tests.support.sandbox_client import Facts, Key
+    from tests.support.sandbox_client import Key, Values
+
 
 DAY = ("2026-11-19", "2026-11-20")
 # From a real node report of 2024, and the metric that each stands for.
@@ -53,9 +60,8 @@ _WIDE = {
 }
 
 
-def _truth(client: Client) -> dict[Key, Facts]:
-    told = facts_of_truth(client.sandbox.world.truth("hour", *DAY, NOW))
-    return {key: facts for key, facts in told.items() if "pm10ConcMassNowcast" not in key[2]}
+def _expected(client: Client) -> dict[Key, Values]:
+    return default_values(client.sandbox.expected.measurements("hour", *DAY, NOW))
 
 
 def _turn_on(client: Client, *labels: str, **parameters: Any) -> None:  # noqa: ANN401
@@ -73,7 +79,7 @@ def test_rows_grouped_by_datasource(client: Client) -> None:
     _turn_on(client, "rows-grouped")
     text = client.report("hour", *DAY)
     assert _keys(text) == sorted(_keys(plain)) != _keys(plain)
-    assert facts_of_csv(text) == _truth(client)
+    assert values_of_csv(text) == _expected(client)
 
 
 def test_rows_without_an_order(client: Client) -> None:
@@ -81,19 +87,19 @@ def test_rows_without_an_order(client: Client) -> None:
     _turn_on(client, "rows-shuffled")
     text = client.report("hour", *DAY)
     assert _keys(text) not in (plain, sorted(plain))
-    assert facts_of_csv(text) == _truth(client)
+    assert values_of_csv(text) == _expected(client)
 
 
 @pytest.mark.parametrize("order", [None, "rows-shuffled", "rows-grouped"])
 @pytest.mark.parametrize("label", ["rows-repeated", "rows-revised"])
-def test_rows_that_come_twice(client: Client, label: str, order: str | None) -> None:
+def test_duplicate_rows(client: Client, label: str, order: str | None) -> None:
     _turn_on(client, label, *([order] if order else []))
     header, *rows = client.report("hour", *DAY).splitlines()
     keys = [(row.split(",")[0], row.split(",")[4]) for row in rows]
     repeated = len(keys) - len(set(keys))
     assert repeated == -(-len(set(keys)) // 20)
     last = dict(zip(keys, rows, strict=True))
-    assert facts_of_csv("\n".join([header, *last.values()])) == _truth(client)
+    assert values_of_csv("\n".join([header, *last.values()])) == _expected(client)
     first = dict(zip(reversed(keys), reversed(rows), strict=True))
     assert (first == last) == (label == "rows-repeated")
 
@@ -103,24 +109,26 @@ def test_rows_outside_the_window(client: Client) -> None:
     text = client.report("hour", *DAY, metricSelect="all")
     times = {time for _, time in _keys(text)}
     assert (min(times), max(times)) == ("2026-11-18T23:00:00.000Z", "2026-11-20T00:00:00.000Z")
-    wider = client.sandbox.world.truth("hour", "2026-11-18T23:00Z", "2026-11-20T01:00Z", NOW)
-    assert facts_of_csv(text) == facts_of_truth(wider)
+    wider = client.sandbox.expected.measurements(
+        "hour", "2026-11-18T23:00Z", "2026-11-20T01:00Z", NOW
+    )
+    assert values_of_csv(text) == values_of_measurements(wider)
 
 
-def test_a_start_that_is_floored(client: Client) -> None:
+def test_a_floored_start(client: Client) -> None:
     window = ("2026-11-19T07:30:00Z", "2026-11-20T00:00:00Z")
     first = min(time for _, time in _keys(client.report("hour", *window)))
     assert first == "2026-11-19T08:00:00.000Z"
     _turn_on(client, "floored-start")
-    record = client.poll(client.order("hour", *window).json["reportId"])
+    record = client.poll(client.request_report("hour", *window).json["reportId"])
     assert record["query"]["startTime"] == "2026-11-19T07:30:00.000Z"
     text = fetch(record["urls"][0]).body.decode()
     assert min(time for _, time in _keys(text)) == "2026-11-19T07:00:00.000Z"
 
 
-def _facts(text: str, missing: str = "") -> dict[Key, Facts]:
+def _values(text: str, missing: str = "") -> dict[Key, Values]:
     """Read a file with any columns of this page, by hand."""
-    found: dict[Key, Facts] = {}
+    found: dict[Key, Values] = {}
     for row in csv.DictReader(io.StringIO(text, newline="")):
         ids = {_WIDE[name]: cell for name, cell in row.items() if name in _WIDE}
         time = ids.get("startOfPeriod") or row["startOfPeriod"]
@@ -132,13 +140,13 @@ def _facts(text: str, missing: str = "") -> dict[Key, Facts]:
             if name.endswith("Status"):
                 raw, value = "Raw", "Value"
             numbers = (row[f"{label}{separator}{each}"] for each in (raw, value))
-            facts = [None if each == missing else float(each) for each in numbers]
+            values = [None if each == missing else float(each) for each in numbers]
             metric = REAL_LABELS.get(label, label)
-            found[ids["datasourceId"], time, metric] = (facts[0], facts[1], status)
+            found[ids["datasourceId"], time, metric] = (values[0], values[1], status)
     return found
 
 
-def test_english_labels_whatever_is_asked(client: Client) -> None:
+def test_english_labels_whatever_is_requested(client: Client) -> None:
     _turn_on(client, "english-labels")
     text = client.report("hour", *DAY, metricLabelStyle="canonical")
     header = next(csv.reader(io.StringIO(text)))
@@ -149,12 +157,12 @@ def test_english_labels_whatever_is_asked(client: Client) -> None:
     labels = {f"{label} {each}" for label in REAL_LABELS for each in ("raw", "status", "value")}
     assert labels <= set(header)
     known = {*REAL_LABELS.values()}
-    truth = {key: facts for key, facts in _truth(client).items() if key[2] in known}
-    found = {key: facts for key, facts in _facts(text).items() if key[2] in known}
-    assert found == truth
+    expected = {key: values for key, values in _expected(client).items() if key[2] in known}
+    found = {key: values for key, values in _values(text).items() if key[2] in known}
+    assert found == expected
     recent = client.recent("hour", format="csv-wide").body.decode()
     assert "PM 2.5 mass concentration, Nowcast, UsEpaAqi status" in recent
-    nodes = {"report": "node-measurements", "nodeIds": client.sandbox.world.node_ids(NOW)}
+    nodes = {"report": "node-measurements", "nodeIds": client.sandbox.expected.node_ids(NOW)}
     assert client.report("hour", *DAY, **nodes).startswith("nodeId,Source Id,Source Type,")
 
 
@@ -170,7 +178,7 @@ def test_other_column_names(client: Client, labels: set[str], column: str) -> No
     _turn_on(client, *labels)
     text = client.report("hour", *DAY)
     assert column in text.partition("\n")[0].split(",")
-    assert _facts(text) == _truth(client)
+    assert _values(text) == _expected(client)
 
 
 @pytest.mark.parametrize("word", ["NaN", "null", "None", "-"])
@@ -179,7 +187,7 @@ def test_words_for_missing_cells(client: Client, word: str) -> None:
     text = client.report("hour", *DAY)
     assert f",{word},{word},{word}" in text
     assert ",," not in text
-    assert _facts(text, word) == _truth(client)
+    assert _values(text, word) == _expected(client)
 
 
 def test_crlf_and_quotes(client: Client) -> None:
@@ -190,30 +198,30 @@ def test_crlf_and_quotes(client: Client) -> None:
     text = client.report("hour", *DAY)
     assert text.startswith('"datasourceId","sourceId",')
     assert all(line.startswith('"') and line.endswith('"') for line in text.splitlines())
-    assert _facts(text) == _truth(client)
+    assert _values(text) == _expected(client)
 
 
-def test_coordinates_that_move(client: Client) -> None:
+def test_moving_coordinates(client: Client) -> None:
     _turn_on(client, "moving-coordinates")
     rows = list(csv.DictReader(io.StringIO(client.report("hour", *DAY))))
     first = [row for row in rows if row["datasourceId"] == rows[0]["datasourceId"]]
     places = {(row["locationLatitude"], row["locationLongitude"]) for row in first}
     assert len(places) == 2
     assert {len(each.partition(".")[2]) for place in places for each in place} <= {7, 8}
-    truth = {
+    expected = {
         (each.datasource_id, each.time.strftime("%Y-%m-%dT%H:%M:%S.000Z")): (
             each.latitude,
             each.longitude,
         )
-        for each in client.sandbox.world.truth("hour", *DAY, NOW)
+        for each in client.sandbox.expected.measurements("hour", *DAY, NOW)
     }
     for row in rows:
         place = (float(row["locationLatitude"]), float(row["locationLongitude"]))
-        assert place == truth[row["datasourceId"], row["startOfPeriod"]]
+        assert place == expected[row["datasourceId"], row["startOfPeriod"]]
 
 
 @pytest.mark.parametrize(
-    ("labels", "asked", "served"),
+    ("labels", "requested", "served"),
     [
         ((), {}, "csv"),
         (("parquet-by-default",), {}, "parquet"),
@@ -227,11 +235,11 @@ def test_coordinates_that_move(client: Client) -> None:
         (("only-file-format-key",), {"fileFormat": "parquet"}, "parquet"),
     ],
 )
-def test_the_format(
-    client: Client, labels: tuple[str, ...], asked: dict[str, str], served: str
+def test_format_keys_and_defaults(
+    client: Client, labels: tuple[str, ...], requested: dict[str, str], served: str
 ) -> None:
     _turn_on(client, *labels)
-    record = client.poll(client.order("hour", *DAY, **asked).json["reportId"])
+    record = client.poll(client.request_report("hour", *DAY, **requested).json["reportId"])
     assert record["query"]["format"] == f"{served}-wide"
     body = fetch(record["urls"][0]).body
     assert body.startswith(b"PAR1") == (served == "parquet")
@@ -239,7 +247,9 @@ def test_the_format(
 
 def _parquet(client: Client, *labels: str) -> pa.Table:
     _turn_on(client, *labels)
-    record = client.poll(client.order("hour", *DAY, format="parquet-wide").json["reportId"])
+    record = client.poll(
+        client.request_report("hour", *DAY, format="parquet-wide").json["reportId"]
+    )
     return pq.read_table(io.BytesIO(fetch(record["urls"][0]).body))
 
 
@@ -258,12 +268,3 @@ def test_parquet_in_other_types(client: Client) -> None:
     coded = _parquet(client, "parquet-dictionary")
     assert pa.types.is_dictionary(coded["datasourceId"].type)
     assert coded["datasourceId"].to_pylist() == plain["datasourceId"].to_pylist()
-
-
-def test_row_faults_strike_other_columns_too(client: Client) -> None:
-    _turn_on(client, "english-labels", "crlf-lines")
-    record = client.poll(client.order("hour", *DAY).json["reportId"])
-    client.sandbox.faults.order("row-not-a-number", path="/files/*")
-    client.sandbox.faults.order("row-outside", path="/files/*")
-    assert b",one," in fetch(record["urls"][0]).body
-    assert b"1999-" in fetch(record["urls"][0]).body

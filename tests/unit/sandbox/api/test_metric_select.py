@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_clarity.sandbox.api.metric_select import select
-from tap_clarity.sandbox.world.metrics import catalogue, default_names
+from tap_clarity.sandbox.world.metrics import all_metrics, default_metric_names
 
 if TYPE_CHECKING:
     from tests.support.sandbox_client import Client
 
-DEFAULT = default_names("hour")
-ALL = frozenset(metric.name for metric in catalogue("hour"))
+DEFAULT = default_metric_names("hour")
+ALL = frozenset(metric.name for metric in all_metrics("hour"))
 
 
 def _named(*starts: str) -> frozenset[str]:
