@@ -1,13 +1,13 @@
-"""`python3 -m tests [PYTEST ARGUMENTS]`. Any Python 3 must be able to read this file."""
+"""`python3 -m tests [PYTEST ARGUMENTS]`. Python 3.6 must be able to parse this file."""
 
 import sys
 
-from tap_clarity.demo.machine import refusal
+from tap_clarity.demo.prerequisites import find_problem
 
 if __name__ == "__main__":
-    reason = refusal((3, 11), (3, 14))
-    if reason:
-        sys.exit(reason)
+    problem = find_problem((3, 11), (3, 14))
+    if problem:
+        sys.exit(problem)
 
     from tests.checks import main
 

@@ -1,5 +1,5 @@
-# Read by `. orchestrate/airflow/sandbox.sh` in the clone's folder: Airflow for trying out, with
-# invented data, all of it in output/airflow. Nobody has to log in, so it listens on loopback only.
+# Source it in the clone's folder with `. orchestrate/airflow/sandbox.sh`: Airflow for evaluation, with
+# invented data, all of it in output/airflow. It has no login, so it listens on loopback only.
 export AIRFLOW_HOME="$PWD/output/airflow"
 export AIRFLOW__API__HOST=127.0.0.1
 export AIRFLOW__CORE__DAGS_FOLDER="$PWD/orchestrate/airflow/dags"

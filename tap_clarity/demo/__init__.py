@@ -1,1 +1,1 @@
-"""The demo: invented data, from the sandbox into DuckDB. Runs from a clone."""
+"""Loads invented data from the sandbox into DuckDB. Runs in a clone of the repository."""

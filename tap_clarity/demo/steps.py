@@ -1,4 +1,4 @@
-"""Commands run for a person: one calm line each, their own output in a log."""
+"""Runs commands: one line for each, their output in a log."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
-_TAIL = 15
-# The frames of a traceback bury what was wrong.
-_FRAMES = re.compile(r'^ *File "[^\n]*\n(?: {4}[^\n]*\n)*', re.MULTILINE)
+_MAX_OUTPUT_LINES = 15
+# The frames of a traceback hide the error.
+_TRACEBACK_FRAMES = re.compile(r'^ *File "[^\n]*\n(?: {4}[^\n]*\n)*', re.MULTILINE)
 
 
 class StepError(Exception):
-    """A step failed; the message is for the person at the terminal."""
+    """A step failed; the message has the end of its output."""
 
 
-def step(
+def run_step(
     title: str,
     command: Sequence[str | Path],
     log: Path,
@@ -44,17 +44,17 @@ def step(
         )
     if done.returncode:
         print("failed", flush=True)
-        raise StepError(_failure(done.returncode, log))
+        raise StepError(_error_message(done.returncode, log))
     print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 
-def _failure(status: int, log: Path) -> str:
-    last = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2]
-    lines = _FRAMES.sub("", last).splitlines()[1:]
-    tail = "".join(f"  | {line}\n" for line in lines[-_TAIL:])
-    return f"{tail}It ended with status {status}. All of its output: {shown(log)}"
+def _error_message(status: int, log: Path) -> str:
+    output = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2]
+    lines = _TRACEBACK_FRAMES.sub("", output).splitlines()[1:]
+    tail = "".join(f"  | {line}\n" for line in lines[-_MAX_OUTPUT_LINES:])
+    return f"{tail}It ended with status {status}. All of its output: {display_path(log)}"
 
 
-def shown(path: Path) -> str:
-    """A path as one would type it in the clone."""
+def display_path(path: Path) -> str:
+    """The path as you type it in the clone."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -1,4 +1,4 @@
-"""What lies in the demo's database, in words: read with DuckDB, checked against the sandbox."""
+"""Summarizes the database of the demo, and compares it with the data of the sandbox."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Latest:
-    """A station's newest figure; no value if calibration has given none."""
+    """A station's newest measurement; no value if it is not calibrated."""
 
     station: str
     value: float | None
@@ -44,10 +44,10 @@ class Latest:
 
 @dataclass(frozen=True)
 class Completeness:
-    """How many of the points that the sandbox has are in the database."""
+    """How many of the measurements of the sandbox are in the database."""
 
     expected: int
-    there: int
+    present: int
 
 
 def tables(database: DuckDBPyConnection) -> list[Table]:
@@ -82,23 +82,22 @@ def latest_pm25(database: DuckDBPyConnection) -> list[Latest]:
 
 
 def completeness(database: DuckDBPyConnection, data: ExpectedData, as_of: datetime) -> Completeness:
-    """Compare keys, from the first measurement in the database on.
+    """Compare the keys of both tables with the sandbox, from the first measurement in them on.
 
-    Both tables together: what came too late for the report is in the other. The sandbox has a few
-    metrics that it gives only on request; the demo does not ask for them.
+    Metrics that the sandbox returns only if metric_select names them are left out.
     """
     queries = (
         f"SELECT datasource_id, metric, time FROM {SCHEMA}.{name} WHERE output_frequency = $1"  # noqa: S608
         for name in MEASUREMENTS
     )
-    there = set(database.execute(" UNION ".join(queries), [FREQUENCY]).fetchall())
-    start = min(time for _, _, time in there).replace(tzinfo=as_of.tzinfo)
+    present = set(database.execute(" UNION ".join(queries), [FREQUENCY]).fetchall())
+    start = min(time for _, _, time in present).replace(tzinfo=as_of.tzinfo)
     expected = {
         (each.datasource_id, each.metric, each.time.replace(tzinfo=None))
         for each in data.measurements(FREQUENCY, start, as_of, as_of)
         if each.metric in default_metric_names(FREQUENCY)
     }
-    return Completeness(len(expected), len(expected & there))
+    return Completeness(len(expected), len(expected & present))
 
 
 def describe_tables(found: Sequence[Table], before: Mapping[str, int]) -> str:
@@ -114,11 +113,11 @@ def describe_tables(found: Sequence[Table], before: Mapping[str, int]) -> str:
 
 def describe_latest(found: Iterable[Latest]) -> str:
     head = ["station", "PM2.5", "unit", "hour from (UTC)"]
-    lines = [head, *([each.station, *_figure(each), _minute(each.time)] for each in found)]
+    lines = [head, *([each.station, *_value_and_unit(each), _minute(each.time)] for each in found)]
     return _aligned(lines, right={1})
 
 
-def _figure(latest: Latest) -> list[str]:
+def _value_and_unit(latest: Latest) -> list[str]:
     return (
         ["-", "not calibrated yet"]
         if latest.value is None
@@ -127,11 +126,11 @@ def _figure(latest: Latest) -> list[str]:
 
 
 def describe_completeness(found: Completeness) -> str:
-    there, expected = _number(found.there), _number(found.expected)
-    if found.there == found.expected:
+    present, expected = _number(found.present), _number(found.expected)
+    if found.present == found.expected:
         return f"Complete: all {expected} points that the sandbox has are there."
     return (
-        f"{there} of the {expected} points that the sandbox has are there."
+        f"{present} of the {expected} points that the sandbox has are there."
         " What arrived late comes with the next report."
     )
 

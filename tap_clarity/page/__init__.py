@@ -1,1 +1,1 @@
-"""One HTML page to look at, from a DuckDB file that a load has filled."""
+"""Makes one HTML page from a DuckDB file that a load has filled."""

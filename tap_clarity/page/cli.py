@@ -14,15 +14,15 @@ from tap_clarity.page.errors import PageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NEEDED = frozenset({"duckdb", "jinja2", "plotly"})
+_EXTRA_PACKAGES = frozenset({"duckdb", "jinja2", "plotly"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the page and say where it is."""
+    """Build the page and print its path and size."""
     options = _parser().parse_args(arguments)
     page = options.page or options.file.with_suffix(".html")
     try:
-        html = _made_from(options.file, page, options.now or datetime.now(UTC))
+        html = _build(options.file, page, options.now or datetime.now(UTC))
         page.write_text(html, encoding="utf-8", newline="\n")
     except PageError as error:
         print(f"clarity-page: {error}", file=sys.stderr)
@@ -34,23 +34,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _made_from(file: Path, page: Path, now: datetime) -> str:
+def _build(file: Path, page: Path, now: datetime) -> str:
     if not file.is_file():
         raise PageError(f"there is no file {file}: give the one that target-duckdb wrote.")
     if page.exists() and page.samefile(file):
         raise PageError(f"{page} is the database: give the page another name.")
     try:
-        from tap_clarity.page.build import read  # noqa: PLC0415 - the extra may not be there
+        from tap_clarity.page.build import build_page  # noqa: PLC0415 - the extra may not be there
     except ModuleNotFoundError as error:
-        if error.name not in _NEEDED:
+        if error.name not in _EXTRA_PACKAGES:
             raise
         raise PageError(
             f"{error.name} is not installed: install the extra tap-clarity[page]."
         ) from error
-    return read(file, now)
+    return build_page(file, now)
 
 
-def _instant(text: str) -> datetime:
+def _timestamp(text: str) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--now",
-        type=_instant,
+        type=_timestamp,
         metavar="ISO",
         help="the instant from which ages are counted (default: the present)",
     )

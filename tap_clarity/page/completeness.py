@@ -1,4 +1,4 @@
-"""Which periods are there, which are missing, and whose the hole is. Pure.
+"""Which periods are present, which are missing, and for which stations. Pure.
 
 Periods are whole numbers since the epoch: hours, or days where the data is daily.
 """
@@ -11,13 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from tap_clarity.page.queries import Spell
+    from collections.abc import Iterator, Mapping, Sequence
 
 
-class Span(NamedTuple):
-    """Periods in a row; `end` is no longer part."""
+class Interval(NamedTuple):
+    """Consecutive periods; `end` is exclusive."""
 
     start: int
     end: int
@@ -26,26 +24,26 @@ class Span(NamedTuple):
     def length(self) -> int:
         return self.end - self.start
 
-    def meets(self, other: Span) -> int:
+    def overlap(self, other: Interval) -> int:
         """How many periods both have."""
         return max(0, min(self.end, other.end) - max(self.start, other.start))
 
 
 class Gap(NamedTuple):
-    """A hole, and the stations that have exactly this one; none named means all at once."""
+    """A gap, and the stations that have exactly this one; without ids, it is that of all."""
 
-    span: Span
-    ids: tuple[str, ...]
+    interval: Interval
+    station_ids: tuple[str, ...]
 
     @property
-    def is_everyones(self) -> bool:
-        return not self.ids
+    def is_for_all(self) -> bool:
+        return not self.station_ids
 
 
-class Cell(NamedTuple):
-    """A day: how many periods are there, of how many expected."""
+class Count(NamedTuple):
+    """How many periods are present, and how many are expected."""
 
-    there: int
+    present: int
     expected: int
 
 
@@ -53,75 +51,72 @@ class Cell(NamedTuple):
 class Coverage:
     """What each station has; expected is from its own first period to the network's newest."""
 
-    spans: dict[str, list[Span]]
-
-    @classmethod
-    def of(cls, spells: Iterable[Spell]) -> Coverage:
-        spans: dict[str, list[Span]] = defaultdict(list)
-        for spell in spells:
-            spans[spell.id].append(Span(spell.start, spell.end))
-        return cls(dict(spans))
+    periods: Mapping[str, Sequence[Interval]]
 
     @cached_property
-    def whole(self) -> Span:
+    def extent(self) -> Interval:
         """From the network's first period to its newest."""
-        every = [span for spans in self.spans.values() for span in spans]
-        return Span(min(each.start for each in every), max(each.end for each in every))
+        return Interval(self.union[0].start, self.union[-1].end)
 
     @cached_property
-    def together(self) -> list[Span]:
-        """Where at least one station has anything."""
-        merged: list[Span] = []
-        for span in sorted(span for spans in self.spans.values() for span in spans):
-            if merged and span.start <= merged[-1].end:
-                merged[-1] = Span(merged[-1].start, max(span.end, merged[-1].end))
+    def union(self) -> list[Interval]:
+        """The periods in which at least one station has any measurement."""
+        merged: list[Interval] = []
+        for interval in sorted(each for intervals in self.periods.values() for each in intervals):
+            if merged and interval.start <= merged[-1].end:
+                merged[-1] = Interval(merged[-1].start, max(interval.end, merged[-1].end))
             else:
-                merged.append(span)
+                merged.append(interval)
         return merged
 
-    def total(self, id_: str) -> Cell:
-        spans = self.spans[id_]
-        return Cell(sum(each.length for each in spans), self.whole.end - spans[0].start)
+    def count(self, station_id: str) -> Count:
+        intervals = self.periods[station_id]
+        present = sum(interval.length for interval in intervals)
+        return Count(present, self.extent.end - intervals[0].start)
 
     def gaps(self) -> list[Gap]:
-        """All holes: everyone's first, then the longest; what is part of one for all is left out.
+        """All gaps: those of all stations first, then the longest ones.
 
-        One station alone is not `everyone`: nothing says whether the hole is its own.
+        A station's gap within one of all stations is left out. The gaps of a single station are
+        its own: nothing says whether they are the pipeline's.
         """
-        end = self.whole.end
-        shared = list(_between(self.together, end)) if len(self.spans) > 1 else []
-        own: dict[Span, list[str]] = defaultdict(list)
-        for id_, spans in self.spans.items():
-            for gap in _between(spans, end):
-                if not any(gap.meets(other) == gap.length for other in shared):
+        end = self.extent.end
+        shared = list(_gaps_between(self.union, end)) if len(self.periods) > 1 else []
+        own: dict[Interval, list[str]] = defaultdict(list)
+        for id_, intervals in self.periods.items():
+            for gap in _gaps_between(intervals, end):
+                if not any(gap.overlap(other) == gap.length for other in shared):
                     own[gap].append(id_)
-        alone = [Gap(span, tuple(ids)) for span, ids in own.items()]
-        alone.sort(key=lambda gap: (-gap.span.length, gap.span.start, gap.ids))
-        shared.sort(key=lambda span: (-span.length, span.start))
-        return [*(Gap(span, ()) for span in shared), *alone]
+        gaps = [Gap(interval, ()) for interval in shared]
+        gaps += [Gap(interval, tuple(ids)) for interval, ids in own.items()]
+        return sorted(
+            gaps, key=lambda gap: (not gap.is_for_all, -gap.interval.length, gap.interval)
+        )
 
 
-def by_day(spans: Sequence[Span], end: int, days: range, per_day: int) -> list[Cell]:
-    """A cell for each day, expecting from the first span to `end`."""
-    wanted = Span(spans[0].start, end)
-    there: dict[int, int] = defaultdict(int)
-    for span in spans:
-        for day in range(span.start // per_day, -(-span.end // per_day)):
-            there[day] += span.meets(_day(day, per_day))
-    return [Cell(there[day], wanted.meets(_day(day, per_day))) for day in days]
+def count_by_day(
+    intervals: Sequence[Interval], end: int, days: range, periods_per_day: int
+) -> list[Count]:
+    """Count the periods of each day, expecting them from the first one to `end`."""
+    expected = Interval(intervals[0].start, end)
+    present: dict[int, int] = defaultdict(int)
+    for interval in intervals:
+        for day in days_of(interval, periods_per_day):
+            present[day] += interval.overlap(_day(day, periods_per_day))
+    return [Count(present[day], expected.overlap(_day(day, periods_per_day))) for day in days]
 
 
-def days_of(span: Span, per_day: int) -> range:
-    return range(span.start // per_day, -(-span.end // per_day))
+def days_of(interval: Interval, periods_per_day: int) -> range:
+    return range(interval.start // periods_per_day, -(-interval.end // periods_per_day))
 
 
-def _day(day: int, per_day: int) -> Span:
-    return Span(day * per_day, (day + 1) * per_day)
+def _day(day: int, periods_per_day: int) -> Interval:
+    return Interval(day * periods_per_day, (day + 1) * periods_per_day)
 
 
-def _between(spans: Sequence[Span], end: int) -> Iterator[Span]:
-    """The holes between spans, and after the last one."""
-    starts = [*(span.start for span in spans[1:]), end]
-    for span, start in zip(spans, starts, strict=True):
-        if span.end < start:
-            yield Span(span.end, start)
+def _gaps_between(intervals: Sequence[Interval], end: int) -> Iterator[Interval]:
+    """Yield the gaps between intervals, and the one after the last."""
+    starts = [*(interval.start for interval in intervals[1:]), end]
+    for interval, start in zip(intervals, starts, strict=True):
+        if interval.end < start:
+            yield Interval(interval.end, start)

@@ -1,4 +1,4 @@
-"""The page itself: everything that was found out, put into one HTML file."""
+"""Renders the page: one HTML file with its scripts, styles and data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tap_clarity.page import charts
-from tap_clarity.page import formatting as words
+from tap_clarity.page import charts, formatting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,45 +20,45 @@ if TYPE_CHECKING:
 
     from tap_clarity.page.view import Section
 
-# What ends a script, or begins another, does not stand in one.
-_HARMLESS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+# Characters that could end a script, or begin another one.
+_SCRIPT_ESCAPES: Final = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+_FILTERS: Final = ("day", "decimal", "minute", "period_start", "quantity", "unit")
 
 
-def page(sections: Sequence[Section], source: str, now: datetime) -> str:
-    """Write the page; it needs nothing but itself, and its policy lets it ask for nothing."""
-    parts = resources.files("tap_clarity.page")
-    texts = {name: (parts / name).read_text(encoding="utf-8") for name in ("page.js", "page.css")}
+def render_page(sections: Sequence[Section], source: str, now: datetime) -> str:
+    """Render the page; it is self-contained, and its policy blocks all requests."""
+    files = resources.files("tap_clarity.page")
+    html, script, style = (
+        (files / f"page.{extension}").read_text(encoding="utf-8")
+        for extension in ("html", "js", "css")
+    )
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {
-        name: getattr(words, name)
-        for name in ("day", "figure", "minute", "moment", "plain", "unit")
-    }
-    template = environment.from_string((parts / "page.html").read_text(encoding="utf-8"))
-    scripts = [get_plotlyjs(), texts["page.js"]]
-    return template.render(
+    environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
+    scripts = [get_plotlyjs(), script]
+    return environment.from_string(html).render(
         sections=sections,
         title=_title(sections),
         source=source,
         now=now,
         levels=charts.LEVELS,
-        policy=_policy(scripts),
+        policy=_content_security_policy(scripts),
         scripts=[Markup(each) for each in scripts],  # noqa: S704 - our own, and plotly's
-        style=Markup(texts["page.css"]),  # noqa: S704 - our own
-        data=_embedded([each.charts() for each in sections]),
+        style=Markup(style),  # noqa: S704 - our own
+        data=_json_for_script([each.charts() for each in sections]),
     )
 
 
 def _title(sections: Sequence[Section]) -> str:
-    names = list(dict.fromkeys(each.name for each in sections))
-    whose = names[0] if len(names) == 1 else words.counted(len(names), "organisation")
-    first, end = min(s.first for s in sections), max(s.newest for s in sections)
-    return f"Air quality of {whose}, {words.day(first)} to {words.day(end)}"
+    names = list(dict.fromkeys(section.name for section in sections))
+    owner = names[0] if len(names) == 1 else formatting.count(len(names), "organisation")
+    first, newest = min(s.first for s in sections), max(s.newest for s in sections)
+    return f"Air quality of {owner}, {formatting.day(first)} to {formatting.day(newest)}"
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    """Only these scripts run, and nothing is fetched from anywhere."""
+def _content_security_policy(scripts: Sequence[str]) -> str:
+    """Allow these scripts only, and no request to any host."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'"
         for each in scripts
@@ -70,6 +69,6 @@ def _policy(scripts: Sequence[str]) -> str:
     )
 
 
-def _embedded(data: Sequence[Mapping[str, Any]]) -> Markup:
+def _json_for_script(data: Sequence[Mapping[str, Any]]) -> Markup:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.translate(_HARMLESS))  # noqa: S704 - the line above saw to it
+    return Markup(text.translate(_SCRIPT_ESCAPES))  # noqa: S704 - escaped for a script

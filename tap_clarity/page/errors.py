@@ -1,5 +1,5 @@
-"""What a person at the terminal is told."""
+"""Errors that the command reports."""
 
 
 class PageError(Exception):
-    """No page; the message is one line that says why, and what to do."""
+    """No page can be made; the message is one line that says why, and what to do."""

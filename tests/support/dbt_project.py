@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.support.gap_fixture import Town
+    from tests.support.gap_fixture import LoadedNetwork
     from tests.support.tap_process import Record
 
 TRANSFORM = MELTANO_YML.parent / "transform"
@@ -24,23 +24,23 @@ _TIMES = {"time", "first_time", "last_time", "period_end", "gap_start", "gap_end
 
 
 class Warehouse(Protocol):
-    """Where a tap's output is loaded, and the models are built."""
+    """Loads a tap's output, and builds the models."""
 
     def load(self, output: bytes) -> None:
         """Load a tap's output."""
 
     def build(self) -> str:
-        """Build and test the models, and give what dbt has said."""
+        """Build and test the models, and return the output of dbt."""
 
     def rows(self, model: str) -> list[Record]:
         """Read a model."""
 
 
-def check_models(warehouse: Warehouse, town: Town) -> None:
-    """Build the models, and compare all their rows with what they have to be."""
+def check_models(warehouse: Warehouse, network: LoadedNetwork) -> None:
+    """Build the models, and compare all their rows with the expected ones."""
     assert "WARN=0 ERROR=0 SKIP=0" in warehouse.build()
-    for model, wanted in Expected(town).models().items():
-        check_same(map(_as_told, warehouse.rows(model)), wanted)
+    for model, expected in Expected(network).models().items():
+        check_same(map(_with_utc_times, warehouse.rows(model)), expected)
 
 
 def copy_transform(to: Path) -> None:
@@ -48,7 +48,7 @@ def copy_transform(to: Path) -> None:
 
 
 def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None) -> str:
-    """Run a program in a folder, which is its HOME as well, and give what it has said."""
+    """Run a program in a folder, which is its HOME as well, and return its output."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -61,11 +61,11 @@ def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | No
     return done.stdout
 
 
-def _as_told(row: Record) -> Record:
-    """Write times, which have no zone in some warehouses, as the tap writes them."""
+def _with_utc_times(row: Record) -> Record:
+    """Write times, which have no time zone in some warehouses, as the tap writes them."""
     return {name: _in_utc(it) if name in _TIMES and it else it for name, it in row.items()}
 
 
-def _in_utc(told: str) -> str:
-    time = datetime.fromisoformat(told)
+def _in_utc(text: str) -> str:
+    time = datetime.fromisoformat(text)
     return format_instant(time if time.tzinfo else time.replace(tzinfo=UTC))

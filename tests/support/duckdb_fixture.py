@@ -1,4 +1,4 @@
-"""DuckDB files made by hand, and the page read back as a browser would, without the page's code."""
+"""DuckDB files with given rows, and the page parsed back without the page's own code."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("plotly")
 
 PM25 = "pm2_5ConcMass1HourMean"
-START = datetime(2026, 3, 1)  # noqa: DTZ001 - as a loader writes it: UTC, without its zone
+START = datetime(2026, 3, 1)  # noqa: DTZ001 - as a loader writes it: UTC, without a time zone
 REPORT, RECENT = "datasource_measurements", "recent_measurements"
-PLACE = "43.2500, \N{MINUS SIGN}30.5000"
-"""Where all stations stand, as the page writes it."""
-_VOID = {"meta", "br"}
+LOCATION = "43.2500, \N{MINUS SIGN}30.5000"
+"""Where all stations are, as the page writes it."""
+_VOID_TAGS = {"meta", "br"}
 
 
 def hour(number: float) -> datetime:
-    """An hour of the tests' days; the first one is 0."""
+    """The time of an hour, counted from START."""
     return START + timedelta(hours=number)
 
 
@@ -55,33 +55,45 @@ def rows(id_: str, hours: Iterable[int], **others: Any) -> list[dict[str, Any]]:
     return [row(id_, hour(each), **others) for each in hours]
 
 
-def listed(id_: str, name: str, group: str | None = None, **others: Any) -> dict[str, Any]:  # noqa: ANN401
+def wide_rows(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Convert measurements of the long layout, all of PM2.5, to the wide layout."""
+    prefix = "pm2_5_conc_mass_1_hour_mean"
+    moved = ("raw", "value", "status", "qc_assessment")
+    return [
+        {name: each for name, each in record.items() if name not in {"metric", *moved}}
+        | {f"{prefix}_{name}": record[name] for name in moved}
+        | {"other_metrics": None}
+        for record in records
+    ]
+
+
+def station(id_: str, name: str, group: str | None = None, **others: Any) -> dict[str, Any]:  # noqa: ANN401
     """A station in `datasources`."""
-    said = json.dumps({"name": name, "group": group, "tags": []})
+    annotations = json.dumps({"name": name, "group": group, "tags": []})
     return {
         "org": "org1",
         "datasource_id": id_,
         "current_source_id": "A1",
-        "org_annotations": said,
+        "org_annotations": annotations,
     } | others
 
 
 def load(
     file: Path, tables: Mapping[str, Sequence[dict[str, Any]]], schema: str = "clarity"
 ) -> Path:
-    """Write tables as they are given; more can be added to a file."""
+    """Write tables to a file, new or not."""
     quoted = schema.replace('"', '""')
     with closing(duckdb.connect()) as database:
-        database.execute(f"ATTACH '{file}' AS made")
-        database.execute(f'CREATE SCHEMA made."{quoted}"')
+        database.execute(f"ATTACH '{file}' AS loaded")
+        database.execute(f'CREATE SCHEMA loaded."{quoted}"')
         for name, records in tables.items():
-            database.register("given", pa.Table.from_pylist(records))
-            database.execute(f'CREATE TABLE made."{quoted}".{name} AS FROM given')
+            database.register("records", pa.Table.from_pylist(records))
+            database.execute(f'CREATE TABLE loaded."{quoted}".{name} AS FROM records')
     return file
 
 
 class Page(HTMLParser):
-    """A page as it was written: its elements, its tables, its texts and its data."""
+    """A parsed page: its elements, its table, its texts and its data."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -95,7 +107,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in _VOID:
+        if tag not in _VOID_TAGS:
             self._open.append(tag)
         if tag == "tr":
             self.table.append([])
@@ -110,13 +122,13 @@ class Page(HTMLParser):
         if {"td", "th"} & {*self._open}:
             self.table[-1][-1] += data
 
-    def of(self, tag: str) -> list[str]:
-        """The texts that stand directly in elements of a kind."""
+    def texts_in(self, tag: str) -> list[str]:
+        """The texts directly in elements of a kind."""
         return [text.strip() for within, text in self.texts if within == tag and text.strip()]
 
     @property
-    def words(self) -> str:
-        """All that is read, in one line."""
+    def text(self) -> str:
+        """All visible text, in one line."""
         shown = (text for within, text in self.texts if within not in {"script", "style"})
         return " ".join(" ".join(shown).split())
 
@@ -128,36 +140,36 @@ class Page(HTMLParser):
 
     @cached_property
     def data(self) -> Any:  # noqa: ANN401
-        at = next(n for n, (_, attrs) in enumerate(self.elements) if attrs.get("id") == "data")
-        before = sum(tag == "script" for tag, _ in self.elements[:at])
-        return json.loads(self.of("script")[before])
+        index = next(n for n, (_, attrs) in enumerate(self.elements) if attrs.get("id") == "data")
+        before = sum(tag == "script" for tag, _ in self.elements[:index])
+        return json.loads(self.texts_in("script")[before])
 
     def line(self, label: str, kind: str = "value", network: int = 0) -> Any:  # noqa: ANN401
-        """What the series has of a station: a value for each period, or the times of marks."""
+        """The series of a station: a value for each period, or the times and values of markers."""
         found = [s for s in self.data[network]["series"]["stations"] if s["label"] == label]
         return found[0][kind]
 
     def calendar(self, network: int = 0) -> dict[str, list[tuple[int, int]]]:
-        """Of each row and day: how much is there, of how much."""
-        drawn = self.data[network]["calendar"]
+        """For each row and day: how many periods are present, of how many expected."""
+        chart = self.data[network]["calendar"]
         return {
             label: [tuple(cell) for cell in cells]
-            for label, cells in zip(drawn["rows"], drawn["cells"], strict=True)
+            for label, cells in zip(chart["rows"], chart["cells"], strict=True)
         }
 
     @property
-    def holes(self) -> list[str]:
-        said, within = [], False
+    def gaps(self) -> list[str]:
+        lines, within = [], False
         for tag, text in self.texts:
-            within = within or text == "The longest holes"
+            within = within or text == "The longest gaps"
             if within and tag in {"b", "li", "span"} and text.strip():
-                said.append(("\n" if tag == "b" else "") + " ".join(text.split()))
-        return " ".join(said).replace(" \n", "\n").strip().splitlines()
+                lines.append(("\n" if tag == "b" else "") + " ".join(text.split()))
+        return " ".join(lines).replace(" \n", "\n").strip().splitlines()
 
 
 def page_of(file: Path, now: datetime | None = None) -> Page:
-    """Make the page by the command, with a clock that stands still."""
+    """Run the command with a fixed clock, and parse the page."""
     page = file.with_suffix(".html")
-    clock = (now or hour(48)).isoformat()
-    assert main([str(file), str(page), f"--now={clock}"]) == 0
+    now_text = (now or hour(48)).isoformat()
+    assert main([str(file), str(page), f"--now={now_text}"]) == 0
     return Page(page.read_text(encoding="utf-8"))

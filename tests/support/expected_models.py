@@ -1,4 +1,4 @@
-"""The rows that the models have to hold, worked out without SQL."""
+"""The expected rows of the dbt models, computed without SQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.expected_tables import dictionary
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.support.gap_fixture import Town
+    from tests.support.gap_fixture import LoadedNetwork
     from tests.support.tap_process import Key, Record
 
 HOUR = timedelta(hours=1)
@@ -27,37 +27,39 @@ COMMON = [
         *("windSpeed", "windDirection"),
     )
 ]
-"""The metrics that have a column of their own."""
-_STATION = ("org", "datasource_id", "name", "group_name")
-_KINDS = ("source_type", "current_source_id", "current_subscription_id")
-_PLACE = ("latitude", "longitude")
+"""The metrics that have a column in the wide model."""
+_NAMED = ("org", "datasource_id", "name", "group_name")
+_SOURCES = ("source_type", "current_source_id", "current_subscription_id")
+_LOCATION = ("latitude", "longitude")
 
 
 class Expected:
-    """The models of a town."""
+    """The models built from a network."""
 
-    def __init__(self, town: Town) -> None:
-        self.town = town
-        self.listed = {row["datasource_id"]: row for row in town.datasources}
+    def __init__(self, network: LoadedNetwork) -> None:
+        self.network = network
+        self.by_id = {row["datasource_id"]: row for row in network.datasources}
         self.metrics = {row["metric"]: row for row in dictionary()}
 
     @cached_property
     def measurements(self) -> list[Record]:
-        return [self._named(self.chosen(key)) for key in self.town.recent | self.town.report]
+        return [
+            self._named(self.preferred(key)) for key in self.network.recent | self.network.report
+        ]
 
-    def chosen(self, key: Key) -> Record:
-        recent, report = self.town.recent.get(key), self.town.report.get(key)
-        if report is None or (_waits(report) and recent and recent["value"] is not None):
+    def preferred(self, key: Key) -> Record:
+        recent, report = self.network.recent.get(key), self.network.report.get(key)
+        if report is None or (_is_processing(report) and recent and recent["value"] is not None):
             assert recent
             return recent | {"stream": "recent_measurements"}
         return report | {"stream": "datasource_measurements"}
 
     def _named(self, row: Record) -> Record:
-        said = self.listed[row["datasource_id"]]["org_annotations"]
+        annotations = self.by_id[row["datasource_id"]]["org_annotations"]
         metric = self.metrics.get(row["metric"], {})
-        named = {"name": said["name"], "group_name": said["group"]}
-        told = {name: value for name, value in row.items() if name != "qc_flags"}
-        return told | named | {name: metric.get(name) for name in ("quantity", "unit")}
+        named = {"name": annotations["name"], "group_name": annotations["group"]}
+        columns = {name: value for name, value in row.items() if name != "qc_flags"}
+        return columns | named | {name: metric.get(name) for name in ("quantity", "unit")}
 
     @cached_property
     def latest(self) -> list[Record]:
@@ -68,60 +70,60 @@ class Expected:
 
     @cached_property
     def hourly_wide(self) -> list[Record]:
-        stems = {metric: wide_columns("hour")[metric] for metric in COMMON}
-        empty = {f"{stem}_value": None for stem in stems.values()}
+        prefixes = {metric: wide_columns("hour")[metric] for metric in COMMON}
+        empty = {f"{prefix}_value": None for prefix in prefixes.values()}
         rows: dict[Key, Record] = {}
         for row in self.measurements:
-            if stem := stems.get(row["metric"]):
-                shared = {name: row[name] for name in (*_STATION, "time", *_PLACE)}
+            if prefix := prefixes.get(row["metric"]):
+                shared = {name: row[name] for name in (*_NAMED, "time", *_LOCATION)}
                 wide = rows.setdefault((row["datasource_id"], row["time"]), shared | empty)
-                wide[f"{stem}_value"] = row["value"]
+                wide[f"{prefix}_value"] = row["value"]
         return [*rows.values()]
 
     @cached_property
     def datasources(self) -> list[Record]:
-        told = defaultdict(list)
+        rows = defaultdict(list)
         for row in sorted(self.measurements, key=lambda row: str(row["time"])):
-            told[row["datasource_id"]].append(row)
-        return [self._datasource(row, told[id_]) for id_, row in self.listed.items()]
+            rows[row["datasource_id"]].append(row)
+        return [self._datasource(row, rows[id_]) for id_, row in self.by_id.items()]
 
-    def _datasource(self, listed: Record, told: Sequence[Record]) -> Record:
-        first, last = (told[0], told[-1]) if told else ({}, {})
-        said = listed["org_annotations"]
-        copied = ("org", "datasource_id", *_KINDS)
+    def _datasource(self, datasource: Record, rows: Sequence[Record]) -> Record:
+        first, last = (rows[0], rows[-1]) if rows else ({}, {})
+        annotations = datasource["org_annotations"]
+        copied = ("org", "datasource_id", *_SOURCES)
         return (
-            {name: listed[name] for name in copied}
-            | {"name": said["name"], "group_name": said["group"]}
-            | {name: last.get(name) for name in _PLACE}
+            {name: datasource[name] for name in copied}
+            | {"name": annotations["name"], "group_name": annotations["group"]}
+            | {name: last.get(name) for name in _LOCATION}
             | {"first_time": first.get("time"), "last_time": last.get("time")}
         )
 
     @cached_property
-    def _there(self) -> dict[str, set[datetime]]:
-        there = defaultdict(set)
+    def _observed(self) -> dict[str, set[datetime]]:
+        observed = defaultdict(set)
         for row in self.measurements:
-            there[row["datasource_id"]].add(datetime.fromisoformat(row["time"]))
-        return there
+            observed[row["datasource_id"]].add(datetime.fromisoformat(row["time"]))
+        return observed
 
     @cached_property
     def _measuring(self) -> list[Record]:
-        return [row for row in self.datasources if row["datasource_id"] in self._there]
+        return [row for row in self.datasources if row["datasource_id"] in self._observed]
 
     @cached_property
     def _newest(self) -> datetime:
-        return max(map(max, self._there.values()))
+        return max(map(max, self._observed.values()))
 
     def _hours(self, id_: str) -> list[datetime]:
-        """List the hours that are expected."""
-        first = min(self._there[id_])
+        """List the expected hours."""
+        first = min(self._observed[id_])
         return [first + n * HOUR for n in range((self._newest - first) // HOUR + 1)]
 
     def _expected_at(self, time: datetime) -> int:
-        return sum(min(there) <= time for there in self._there.values())
+        return sum(min(hours) <= time for hours in self._observed.values())
 
-    def _all_lack(self, time: datetime) -> bool:
-        somebody = any(time in there for there in self._there.values())
-        return self._expected_at(time) > 1 and not somebody
+    def _is_missing_for_all(self, time: datetime) -> bool:
+        is_observed = any(time in hours for hours in self._observed.values())
+        return self._expected_at(time) > 1 and not is_observed
 
     @cached_property
     def expected_hours(self) -> list[Record]:
@@ -130,9 +132,9 @@ class Expected:
                 "org": row["org"],
                 "datasource_id": id_,
                 "time": format_instant(time),
-                "is_there": time in self._there[id_],
+                "is_present": time in self._observed[id_],
                 "datasources_expected": self._expected_at(time),
-                "all_lack": self._all_lack(time),
+                "is_missing_for_all": self._is_missing_for_all(time),
             }
             for row in self._measuring
             for id_ in [row["datasource_id"]]
@@ -142,59 +144,59 @@ class Expected:
     @cached_property
     def completeness(self) -> list[Record]:
         return [
-            {name: row[name] for name in (*_STATION, *_PLACE)} | self._day(row, day, [*hours])
+            {name: row[name] for name in (*_NAMED, *_LOCATION)} | self._day(row, day, [*hours])
             for row in self._measuring
             for day, hours in groupby(self._hours(row["datasource_id"]), datetime.date)
         ]
 
     def _day(self, row: Record, day: object, hours: Sequence[datetime]) -> Record:
-        there = self._there[row["datasource_id"]].intersection(hours)
+        observed = self._observed[row["datasource_id"]].intersection(hours)
         return {
             "day": str(day),
             "hours_expected": len(hours),
-            "hours_there": len(there),
-            "share": len(there) / len(hours),
-            "hours_all_lack": sum(map(self._all_lack, hours)),
+            "hours_observed": len(observed),
+            "share": len(observed) / len(hours),
+            "hours_missing_for_all": sum(map(self._is_missing_for_all, hours)),
         }
 
     @cached_property
     def gaps(self) -> list[Record]:
         return [
-            {name: row[name] for name in (*_STATION, *_PLACE)} | self._gap(hours)
+            {name: row[name] for name in (*_NAMED, *_LOCATION)} | self._gap(hours)
             for row in self._measuring
             for hours in self._missing(row["datasource_id"])
         ]
 
     def _missing(self, id_: str) -> Iterator[list[datetime]]:
-        for is_there, hours in groupby(self._hours(id_), self._there[id_].__contains__):
-            if not is_there:
+        for is_present, hours in groupby(self._hours(id_), self._observed[id_].__contains__):
+            if not is_present:
                 yield [*hours]
 
     def _gap(self, hours: Sequence[datetime]) -> Record:
-        all_lack = sum(map(self._all_lack, hours))
-        suspects = {0: "sensor", len(hours): "pipeline"}
+        missing_for_all = sum(map(self._is_missing_for_all, hours))
+        causes = {0: "sensor", len(hours): "pipeline"}
         is_alone = max(map(self._expected_at, hours)) == 1
         return {
             "gap_start": format_instant(hours[0]),
             "gap_end": format_instant(hours[-1] + HOUR),
             "hours": len(hours),
-            "hours_all_lack": all_lack,
-            "suspect": "unknown" if is_alone else suspects.get(all_lack, "both"),
+            "hours_missing_for_all": missing_for_all,
+            "likely_cause": "unknown" if is_alone else causes.get(missing_for_all, "both"),
             "is_open": hours[-1] == self._newest,
         }
 
     def models(self) -> dict[str, list[Record]]:
-        """Give the rows of all tables by their names."""
+        """The rows of each model."""
         return {
-            "clarity_measurements": self.measurements,
-            "clarity_latest": self.latest,
-            "clarity_hourly_wide": self.hourly_wide,
-            "clarity_datasources": self.datasources,
-            "clarity_expected_hours": self.expected_hours,
-            "clarity_completeness": self.completeness,
-            "clarity_gaps": self.gaps,
+            "clarity__measurements": self.measurements,
+            "clarity__latest": self.latest,
+            "clarity__hourly_wide": self.hourly_wide,
+            "clarity__datasources": self.datasources,
+            "clarity__expected_hours": self.expected_hours,
+            "clarity__completeness": self.completeness,
+            "clarity__gaps": self.gaps,
         }
 
 
-def _waits(row: Record) -> bool:
+def _is_processing(row: Record) -> bool:
     return bool(row["status"] == "calibration-processing")

@@ -1,4 +1,4 @@
-"""Three days of a town, with holes: what the tap has written, and what the raw tables then hold."""
+"""Three days of a network, with gaps: the messages of the tap, and the rows of the raw tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.sandbox import Sandbox
-from tests.support import expected_tables as truth
+from tests.support import expected_tables
 from tests.support.constants import NOW
 from tests.support.meltano_project import CACHE, FIRST_RUN, REPORT_TAKES, START, hourly
 from tests.support.tap_process import run_tap
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 SINCE = f"{START:%Y-%m-%d}"
 REPORTED = FIRST_RUN + timedelta(hours=18)
 LAST = REPORTED + timedelta(hours=24)
-# Half-open. The first datasource lacks the one, all lack the other.
-OWN_HOLE = "2026-03-09T03:00:00.000Z", "2026-03-09T09:00:00.000Z"
-SHARED_HOLE = "2026-03-09T06:00:00.000Z", "2026-03-09T11:00:00.000Z"
+# Half-open. The first datasource lacks the first range, all datasources the second.
+OWN_GAP = "2026-03-09T03:00:00.000Z", "2026-03-09T09:00:00.000Z"
+SHARED_GAP = "2026-03-09T06:00:00.000Z", "2026-03-09T11:00:00.000Z"
 
 FEW = "pm1ConcMass1HourMean", "pm10ConcMass1HourMean"
 """Metrics that have all cases of the rule, for warehouses that load slowly."""
 
 
-class Town(NamedTuple):
+class LoadedNetwork(NamedTuple):
     """The tap's messages, and the rows that they make."""
 
     messages: list[Record]
@@ -40,13 +40,13 @@ class Town(NamedTuple):
     def output(self) -> bytes:
         return b"".join(json.dumps(each).encode() + b"\n" for each in self.messages)
 
-    def only(self, *metrics: str) -> Town:
+    def only(self, *metrics: str) -> LoadedNetwork:
         """Leave out all measurements of other metrics."""
 
         def kept(row: Record) -> bool:
             return "time" not in row or row["metric"] in metrics
 
-        return Town(
+        return LoadedNetwork(
             [each for each in self.messages if kept(each.get("record", {}))],
             {key: row for key, row in self.recent.items() if kept(row)},
             {key: row for key, row in self.report.items() if kept(row)},
@@ -54,7 +54,7 @@ class Town(NamedTuple):
         )
 
 
-def three_days() -> Town:
+def three_days() -> LoadedNetwork:
     """Load from the cache, a day later from a report, and a day later from the cache again.
 
     So some rows of the report are newer than those of the cache, and some are older.
@@ -67,12 +67,12 @@ def three_days() -> Town:
         runs += [run_tap(sandbox, streams=["datasource_measurements"], start_date=SINCE)]
         sandbox.clock.set(LAST)
         recent |= hourly(sandbox, LAST - CACHE, LAST, LAST)
-        datasources = truth.resource(sandbox, "datasources")
+        datasources = expected_tables.resource(sandbox, "datasources")
         streams = ["datasources", "metrics", "recent_measurements"]
         runs += [run_tap(sandbox, streams=streams, start_date=SINCE)]
     first = min(row["datasource_id"] for row in recent.values())
-    return Town(
-        [*_without_holes(runs, first)],
+    return LoadedNetwork(
+        [*_without_gaps(runs, first)],
         {key: row for key, row in recent.items() if _kept(row, first)},
         {key: row for key, row in report.items() if _kept(row, first)},
         datasources,
@@ -82,10 +82,10 @@ def three_days() -> Town:
 def _kept(row: Record, first: str) -> bool:
     if "time" not in row:
         return True
-    own = row["datasource_id"] == first and OWN_HOLE[0] <= row["time"] < OWN_HOLE[1]
-    return not own and not SHARED_HOLE[0] <= row["time"] < SHARED_HOLE[1]
+    own = row["datasource_id"] == first and OWN_GAP[0] <= row["time"] < OWN_GAP[1]
+    return not own and not SHARED_GAP[0] <= row["time"] < SHARED_GAP[1]
 
 
-def _without_holes(runs: Iterable[TapRun], first: str) -> Iterator[Record]:
+def _without_gaps(runs: Iterable[TapRun], first: str) -> Iterator[Record]:
     messages = (message for run in runs for message in run.check().messages)
     return (each for each in messages if _kept(each.get("record", {}), first))

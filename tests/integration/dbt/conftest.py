@@ -1,12 +1,12 @@
-"""What the tests of the models share."""
+"""Fixtures of the tests of the dbt models."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.gap_fixture import Town, three_days
+from tests.support.gap_fixture import LoadedNetwork, three_days
 
 
 @pytest.fixture(scope="session")
-def town() -> Town:
+def network() -> LoadedNetwork:
     return three_days()

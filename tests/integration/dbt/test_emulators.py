@@ -1,4 +1,4 @@
-"""The models on the emulators of Snowflake and BigQuery, by dbt's own adapters as they are."""
+"""The models on the emulators of Snowflake and BigQuery, with dbt's unmodified adapters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.support.gap_fixture import Town
+    from tests.support.gap_fixture import LoadedNetwork
     from tests.support.tap_process import Record
 
 pytestmark = pytest.mark.warehouse
@@ -60,7 +60,7 @@ class BigQuery:
 
 
 class Snowflake:
-    """fakesnow's server, and a project of somebody else that uses the package."""
+    """fakesnow's server, and another project that uses the package."""
 
     def __init__(self, folder: Path, python: Path, port: int) -> None:
         self.project = folder / "city"
@@ -86,9 +86,9 @@ class Snowflake:
 
     def build(self) -> str:
         # For unit tests dbt makes temporary tables by their full names, which fakesnow refuses.
-        said = _dbt(self.project, "build", "--exclude-resource-type=unit_test")
+        output = _dbt(self.project, "build", "--exclude-resource-type=unit_test")
         self.tables = self.server.tables("CITY")
-        return said
+        return output
 
     def types(self, model: str) -> dict[str, str]:
         return {name.lower(): kind for name, kind in self.tables[model]["types"].items()}
@@ -139,13 +139,13 @@ def snowflake(tmp_path: Path) -> Iterator[Snowflake]:
         ("snowflake", "VARCHAR(16777216)", "TIMESTAMP_NTZ(9)"),
     ],
 )
-def test_the_models_hold_what_follows_from_the_truth_in_columns_of_the_right_types(
-    warehouse: str, text: str, time: str, town: Town, request: pytest.FixtureRequest
+def test_the_models_hold_the_expected_rows_in_columns_of_the_right_types(
+    warehouse: str, text: str, time: str, network: LoadedNetwork, request: pytest.FixtureRequest
 ) -> None:
     emulator: BigQuery | Snowflake = request.getfixturevalue(warehouse)
-    few = town.only(*FEW)
+    few = network.only(*FEW)
     emulator.load(few.output)
     check_models(emulator, few)
-    gaps = emulator.types("clarity_gaps")
+    gaps = emulator.types("clarity__gaps")
     assert [gaps[name] for name in ("name", "group_name")] == [text, text]
     assert [gaps[name] for name in ("gap_start", "gap_end")] == [time, time]

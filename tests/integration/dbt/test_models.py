@@ -1,4 +1,4 @@
-"""The models on DuckDB and PostgreSQL, built by Meltano from what the loaders have loaded."""
+"""The models on DuckDB and PostgreSQL, built by Meltano from what the loaders load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.dbt_project import Warehouse
-    from tests.support.gap_fixture import Town
+    from tests.support.gap_fixture import LoadedNetwork
     from tests.support.postgres_server import Postgres
     from tests.support.tap_process import Record
 
@@ -51,8 +51,8 @@ class DuckDB:
         import duckdb  # noqa: PLC0415 - there is none for every Python
 
         with closing(duckdb.connect(str(self.file), read_only=True)) as database:
-            told = database.sql(f"SELECT to_json(m) FROM clarity_models.{model} AS m")  # noqa: S608
-            return [json.loads(row) for (row,) in told.fetchall()]
+            found = database.sql(f"SELECT to_json(m) FROM clarity_models.{model} AS m")  # noqa: S608
+            return [json.loads(row) for (row,) in found.fetchall()]
 
 
 class PostgreSQL:
@@ -62,7 +62,7 @@ class PostgreSQL:
         self.root, self.server = root, server
         names = ("host", "port", "user", "database")
         self.access = {name: getattr(server, name) for name in names} | {"password": "not asked"}
-        # It is all that the page asks for: the loader's settings in `.env`.
+        # As docs/warehouses/postgresql.md says: the loader's settings in `.env`.
         lines = [f"TARGET_POSTGRES_{name.upper()}={it}\n" for name, it in self.access.items()]
         (root / ".env").write_text("".join(lines))
         _make_project(root)
@@ -112,22 +112,24 @@ def database(request: pytest.FixtureRequest) -> Warehouse:
     return found
 
 
-def test_the_models_hold_what_follows_from_the_truth_also_when_built_again(
-    database: Warehouse, town: Town
+def test_the_models_hold_the_expected_rows_also_when_built_again(
+    database: Warehouse, network: LoadedNetwork
 ) -> None:
-    told = town.only(*FEW) if isinstance(database, PostgreSQL) else town
-    database.load(told.output)
-    check_models(database, told)
-    check_models(database, told)
+    loaded = network.only(*FEW) if isinstance(database, PostgreSQL) else network
+    database.load(loaded.output)
+    check_models(database, loaded)
+    check_models(database, loaded)
 
 
-def test_few_metrics_have_all_cases_of_the_rule_and_all_kinds_of_gaps(town: Town) -> None:
-    few = town.only(*FEW)
+def test_few_metrics_have_all_cases_of_the_rule_and_all_kinds_of_gaps(
+    network: LoadedNetwork,
+) -> None:
+    few = network.only(*FEW)
     keys = few.recent.keys() & few.report.keys()
     lost = [key for key in keys if few.recent[key]["value"] is not None]
     lost = [key for key in lost if few.report[key]["value"] is None]
     expected = Expected(few)
-    streams = {few.report[key]["status"]: expected.chosen(key)["stream"] for key in lost}
+    streams = {few.report[key]["status"]: expected.preferred(key)["stream"] for key in lost}
     assert streams == {
         "calibration-error": "datasource_measurements",
         "calibration-missing": "datasource_measurements",
@@ -135,5 +137,5 @@ def test_few_metrics_have_all_cases_of_the_rule_and_all_kinds_of_gaps(town: Town
     }
     assert few.recent.keys() - keys
     assert few.report.keys() - keys
-    assert {gap["suspect"] for gap in expected.gaps} == {"both", "pipeline", "sensor"}
+    assert {gap["likely_cause"] for gap in expected.gaps} == {"both", "pipeline", "sensor"}
     assert {gap["is_open"] for gap in expected.gaps} == {False, True}

@@ -1,4 +1,4 @@
-"""The demo's parts, offline: what it says, what it refuses, and what it reads from DuckDB."""
+"""The parts of the demo, offline: its output, its errors, and its summary of the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.demo import environment, machine, start, steps, summary
+from tap_clarity.demo import bootstrap, environment, prerequisites, steps, summary
 from tap_clarity.sandbox import Sandbox
 from tests.support.paths import ROOT
 
@@ -35,35 +35,33 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "output" / "some.log"
 
 
-class TestRefusal:
-    """One line for whoever cannot run it."""
+class TestPrerequisites:
+    """One line if the demo cannot run."""
 
-    def test_this_machine_will_do(self) -> None:
-        assert machine.refusal((3, 11), (3, 99)) is None
+    def test_this_machine_has_none(self) -> None:
+        assert prerequisites.find_problem((3, 11), (3, 99)) is None
 
     @pytest.mark.parametrize("version", [(3, 6), (3, 10), (3, 14)])
-    def test_names_the_pythons_that_will_do(
+    def test_names_the_supported_pythons(
         self, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]
     ) -> None:
         monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
-        monkeypatch.setattr(machine, "_runs", lambda python: python == "python3.12")
-        wanted = f"This needs Python 3.11 to 3.13; this is 3.{version[1]}. Use python3.12."
-        assert machine.refusal((3, 11), (3, 13)) == wanted
+        monkeypatch.setattr(prerequisites, "_is_runnable", lambda python: python == "python3.12")
+        problem = f"This needs Python 3.11 to 3.13; this is 3.{version[1]}. Use python3.12."
+        assert prerequisites.find_problem((3, 11), (3, 13)) == problem
 
-    def test_without_any_of_them_it_says_to_install_one(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_suggests_to_install_a_supported_python(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "version_info", (3, 9, 0, "final", 0))
         monkeypatch.setenv("PATH", "/nowhere")
-        reason = machine.refusal((3, 11), (3, 13)) or ""
-        assert reason.endswith("this is 3.9. Install one of them and use it.")
+        problem = prerequisites.find_problem((3, 11), (3, 13)) or ""
+        assert problem.endswith("this is 3.9. Install one of them and use it.")
 
-    def test_a_python_that_only_pretends_is_not_offered(self, tmp_path: Path) -> None:
-        pretender = tmp_path / "python3.13"
-        pretender.write_text("#!/bin/sh\nexit 127\n")
-        pretender.chmod(0o755)
-        assert not machine._runs(str(pretender))  # noqa: SLF001
-        assert machine._runs(sys.executable)  # noqa: SLF001
+    def test_a_python_that_does_not_run_is_not_suggested(self, tmp_path: Path) -> None:
+        wrapper = tmp_path / "python3.13"
+        wrapper.write_text("#!/bin/sh\nexit 127\n")
+        wrapper.chmod(0o755)
+        assert not prerequisites._is_runnable(str(wrapper))  # noqa: SLF001
+        assert prerequisites._is_runnable(sys.executable)  # noqa: SLF001
 
     def test_names_the_debian_package_with_venv(self, monkeypatch: pytest.MonkeyPatch) -> None:
         found = importlib.util.find_spec
@@ -71,12 +69,12 @@ class TestRefusal:
             importlib.util, "find_spec", lambda name: None if name == "ensurepip" else found(name)
         )
         monkeypatch.setattr(sys, "version_info", (3, 11, 2, "final", 0))
-        reason = machine.refusal((3, 11), (3, 13)) or ""
-        assert reason.endswith("sudo apt install python3.11-venv")
+        problem = prerequisites.find_problem((3, 11), (3, 13)) or ""
+        assert problem.endswith("sudo apt install python3.11-venv")
 
     def test_sends_windows_to_wsl(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tap_clarity.demo.machine.os.name", "nt")
-        assert "WSL" in (machine.refusal((3, 11), (3, 13)) or "")
+        monkeypatch.setattr("tap_clarity.demo.prerequisites.os.name", "nt")
+        assert "WSL" in (prerequisites.find_problem((3, 11), (3, 13)) or "")
 
     @pytest.mark.parametrize(
         "path",
@@ -84,12 +82,12 @@ class TestRefusal:
             "tap_clarity/__init__.py",
             "tap_clarity/demo/__init__.py",
             "tap_clarity/demo/__main__.py",
-            "tap_clarity/demo/machine.py",
+            "tap_clarity/demo/prerequisites.py",
             "tests/__init__.py",
             "tests/__main__.py",
         ],
     )
-    def test_old_pythons_can_read_the_way_to_the_refusal(self, path: str) -> None:
+    def test_old_pythons_can_parse_the_files_up_to_the_error(self, path: str) -> None:
         tree = ast.parse((ROOT / path).read_text(), feature_version=(3, 6))
         futures = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
         assert "__future__" not in [each.module for each in futures]
@@ -99,7 +97,7 @@ class TestStep:
     def test_one_line_and_the_rest_in_the_log(
         self, log: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        steps.step("Saying hello", ["echo", "hello"], log)
+        steps.run_step("Saying hello", ["echo", "hello"], log)
         assert capsys.readouterr().out == "Saying hello ... 0 s\n"
         assert log.read_text() == "\n$ echo hello\nhello\n"
 
@@ -108,35 +106,35 @@ class TestStep:
     ) -> None:
         command = ["sh", "-c", "seq 40; echo oh no >&2; exit 3"]
         with pytest.raises(steps.StepError) as failure:
-            steps.step("Trying", command, log)
+            steps.run_step("Trying", command, log)
         assert capsys.readouterr().out == "Trying ... failed\n"
         lines = str(failure.value).splitlines()
         assert lines[0] == "  | 27"
         assert lines[-2:] == ["  | oh no", f"It ended with status 3. All of its output: {log}"]
 
     def test_a_failure_shows_nothing_of_the_steps_before(self, log: Path) -> None:
-        steps.step("Well", ["echo", "fine"], log)
+        steps.run_step("Well", ["echo", "fine"], log)
         with pytest.raises(steps.StepError) as failure:
-            steps.step("Ill", ["false"], log)
+            steps.run_step("Ill", ["false"], log)
         assert str(failure.value) == f"It ended with status 1. All of its output: {log}"
 
     def test_a_failure_shows_no_frames_of_a_traceback(self, log: Path, tmp_path: Path) -> None:
         script = tmp_path / "script.py"
         script.write_text("def divide():\n    1 / 0\n\n\ndivide()\n")
         with pytest.raises(steps.StepError) as failure:
-            steps.step("Ill", [sys.executable, script], log)
+            steps.run_step("Ill", [sys.executable, script], log)
         lines = str(failure.value).splitlines()
         assert lines[:-1] == [
             "  | Traceback (most recent call last):",
             "  | ZeroDivisionError: division by zero",
         ]
 
-    def test_paths_in_the_clone_are_shown_as_one_types_them(self) -> None:
-        assert steps.shown(ROOT / "output" / "x.log") == "output/x.log"
+    def test_paths_in_the_clone_are_relative(self) -> None:
+        assert steps.display_path(ROOT / "output" / "x.log") == "output/x.log"
 
 
 class Recorder:
-    """Stands in for `step`: notes what would have been run."""
+    """Replaces `run_step`: records the commands instead of running them."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
@@ -167,7 +165,7 @@ class TestEnvironment:
     @pytest.fixture
     def recorder(self, monkeypatch: pytest.MonkeyPatch) -> Recorder:
         recorder = Recorder()
-        monkeypatch.setattr(environment, "step", recorder)
+        monkeypatch.setattr(environment, "run_step", recorder)
         return recorder
 
     def _make(self, tmp_path: Path, *, with_uv: bool = True) -> None:
@@ -185,7 +183,7 @@ class TestEnvironment:
         assert sync[-1] == "--group=demo"
         assert recorder.titles[-1] == "Installing things"
 
-    def test_makes_it_anew_when_uv_is_missing(self, recorder: Recorder, tmp_path: Path) -> None:
+    def test_makes_it_again_when_uv_is_missing(self, recorder: Recorder, tmp_path: Path) -> None:
         self._make(tmp_path, with_uv=False)
         environment.prepare("things")
         assert len(recorder.commands) == 3
@@ -204,33 +202,31 @@ class TestEnvironment:
         environment.prepare("fewer things", "--no-dev")
         assert len(recorder.commands) == 2
 
-    def test_outside_a_clone_it_says_so(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
+    def test_fails_outside_a_clone(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(environment, "_LOCK", tmp_path / "uv.lock")
         with pytest.raises(steps.StepError, match="clone of the repository"):
             environment.prepare("things")
 
 
-class TestStart:
+class TestBootstrap:
     @pytest.mark.parametrize(
-        ("error", "status", "said"),
+        ("error", "status", "message"),
         [(steps.StepError("no net"), 1, "no net"), (KeyboardInterrupt(), 130, "Stopped.")],
     )
-    def test_ends_calmly(
+    def test_errors_have_one_line_and_a_status(
         self,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
         error: BaseException,
         status: int,
-        said: str,
+        message: str,
     ) -> None:
         def fail(*_: str) -> None:
             raise error
 
         monkeypatch.setattr(environment, "prepare", fail)
-        assert start.main() == status
-        assert capsys.readouterr().err.strip() == said
+        assert bootstrap.main() == status
+        assert capsys.readouterr().err.strip() == message
 
 
 needs_duckdb = pytest.mark.skipif(
@@ -286,17 +282,22 @@ def database(tmp_path: Path, sandbox: Sandbox) -> Iterator[DuckDBPyConnection]:
 
 
 @needs_duckdb
-def test_the_readme_looks_into_the_database_as_it_says(tmp_path: Path) -> None:
+def test_the_command_of_the_readme_shows_a_table(tmp_path: Path) -> None:
     import duckdb  # noqa: PLC0415 - there is none for every Python
 
-    (looking,) = re.findall(r"^\.venv/bin/python (-c .*)$", README.read_text(), re.MULTILINE)
+    (command,) = re.findall(r"^\.venv/bin/python (-c .*)$", README.read_text(), re.MULTILINE)
     file = tmp_path / "output" / "sandbox" / "warehouse.duckdb"
     file.parent.mkdir(parents=True)
     with duckdb.connect(str(file)) as database:
         database.execute("CREATE SCHEMA clarity")
         database.execute("CREATE TABLE clarity.metrics AS SELECT 'a metric' AS metric")
-    command = [sys.executable, *shlex.split(looking)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "a metric" in done.stdout
 
 
@@ -331,7 +332,7 @@ class TestSummary:
         assert {each.station[:9]: (each.value, each.time) for each in found} == newest
         assert {each.unit for each in found} == {"ug/m3"}
 
-    def test_a_value_that_is_not_there_yet_is_said_so(self) -> None:
+    def test_a_missing_value_is_described(self) -> None:
         latest = [
             summary.Latest("Harbour", None, "ug/m3", NOW),
             summary.Latest("北港", 7.25, "ug/m3", NOW),
@@ -342,11 +343,11 @@ class TestSummary:
             "  北港       7.2  ug/m3               2026-11-20 13:07",
         ]
 
-    def test_complete_when_all_is_there(
+    def test_complete_when_all_measurements_are_present(
         self, database: DuckDBPyConnection, sandbox: Sandbox
     ) -> None:
         found = summary.completeness(database, sandbox.expected, NOW)
-        assert found.there == found.expected > 100
+        assert found.present == found.expected > 100
         assert summary.describe_completeness(found).startswith("Complete: ")
 
     def test_counts_what_is_missing(self, database: DuckDBPyConnection, sandbox: Sandbox) -> None:
@@ -355,7 +356,7 @@ class TestSummary:
             " WHERE metric = 'pm2_5ConcMass1HourMean' AND hour(time) = 12"
         )
         found = summary.completeness(database, sandbox.expected, NOW)
-        assert 0 < found.expected - found.there <= 4
+        assert 0 < found.expected - found.present <= 4
         assert "next report" in summary.describe_completeness(found)
 
 
@@ -363,29 +364,29 @@ class TestSummary:
 @pytest.mark.skipif(
     not importlib.util.find_spec("meltano"), reason="Meltano is not installed for this Python"
 )
-class TestTour:
-    """The second half, with a load that only puts a ready database in its place."""
+class TestLoad:
+    """The second half, with a load that only copies a prepared database."""
 
     @pytest.fixture(autouse=True)
-    def tour(
+    def demo(
         self,
         monkeypatch: pytest.MonkeyPatch,
         tmp_path: Path,
         database: DuckDBPyConnection,
     ) -> ModuleType:
-        tour = importlib.import_module("tap_clarity.demo.tour")
+        demo = importlib.import_module("tap_clarity.demo.load")
         database.close()
-        monkeypatch.setattr(tour, "ROOT", tmp_path)
-        monkeypatch.setattr(tour, "_DATABASE", tmp_path / "output.duckdb")
-        monkeypatch.setattr(tour, "_PAGE", tmp_path / "page.html")
-        monkeypatch.setattr(tour, "_LOG", tmp_path / "meltano.log")
+        monkeypatch.setattr(demo, "ROOT", tmp_path)
+        monkeypatch.setattr(demo, "_DATABASE", tmp_path / "output.duckdb")
+        monkeypatch.setattr(demo, "_PAGE", tmp_path / "page.html")
+        monkeypatch.setattr(demo, "_LOG", tmp_path / "meltano.log")
         for name in ("meltano.yml", "pyproject.toml"):
             (tmp_path / name).touch()
         (tmp_path / ".meltano").mkdir()
-        return tour
+        return demo
 
     @pytest.fixture
-    def load(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tour: ModuleType) -> Recorder:
+    def load(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo: ModuleType) -> Recorder:
         recorder = Recorder()
 
         def load(title: str, command: Sequence[str | Path], *rest: Any) -> None:  # noqa: ANN401
@@ -393,13 +394,13 @@ class TestTour:
             if "run" in command:
                 shutil.copy(tmp_path / "warehouse.duckdb", tmp_path / "output.duckdb")
 
-        monkeypatch.setattr(tour, "step", load)
+        monkeypatch.setattr(demo, "run_step", load)
         return recorder
 
     def test_the_first_run_installs_and_loads_everything(
-        self, tour: ModuleType, load: Recorder, capsys: pytest.CaptureFixture[str]
+        self, demo: ModuleType, load: Recorder, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert tour.main() == 0
+        assert demo.main() == 0
         assert [command[0] for command in load.commands] == [
             "meltano",
             "meltano",
@@ -407,30 +408,30 @@ class TestTour:
             "clarity-page",
         ]
         assert "--full-refresh" in load.commands[-2]
-        said = capsys.readouterr().out
-        assert "first load" in said
-        assert "Run the same command again" in said
+        output = capsys.readouterr().out
+        assert "first load" in output
+        assert "Run the same command again" in output
 
-    def test_the_second_run_is_incremental_and_says_so(
-        self, tour: ModuleType, load: Recorder, capsys: pytest.CaptureFixture[str]
+    def test_the_second_run_is_incremental(
+        self, demo: ModuleType, load: Recorder, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        tour.main()
+        demo.main()
         capsys.readouterr()
-        assert tour.main() == 0
+        assert demo.main() == 0
         assert len(load.commands) == 6
         assert "--full-refresh" not in load.commands[-2]
-        said = capsys.readouterr().out
-        assert "incremental" in said
-        assert "+0" in said
+        output = capsys.readouterr().out
+        assert "incremental" in output
+        assert "+0" in output
 
-    def test_it_draws_a_page_of_what_was_loaded_and_says_where_it_is(
+    def test_it_makes_a_page_and_prints_its_path(
         self,
-        tour: ModuleType,
+        demo: ModuleType,
         load: Recorder,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        tour.main()
+        demo.main()
         database, page = tmp_path / "output.duckdb", tmp_path / "page.html"
         assert load.commands[-1] == ["clarity-page", str(database), str(page)]
         assert f"Look at it: open {page} in a browser." in capsys.readouterr().out.splitlines()
@@ -441,23 +442,23 @@ class TestTour:
     def test_a_failure_is_a_failure(
         self,
         monkeypatch: pytest.MonkeyPatch,
-        tour: ModuleType,
+        demo: ModuleType,
         error: BaseException,
         status: int,
     ) -> None:
         def fail(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr(tour, "step", fail)
-        assert tour.main() == status
+        monkeypatch.setattr(demo, "run_step", fail)
+        assert demo.main() == status
 
     @pytest.mark.usefixtures("load")
-    def test_a_database_that_is_none_is_one_line_and_a_remedy(
-        self, tour: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    def test_an_unreadable_database_has_one_line_and_a_remedy(
+        self, demo: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "output.duckdb").write_text("no database")
-        assert tour.main() == 1
-        said = capsys.readouterr().err.splitlines()
-        assert len(said) == 2
-        assert "cannot be read" in said[0]
-        assert "delete it" in said[1]
+        assert demo.main() == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 2
+        assert "cannot be read" in lines[0]
+        assert "delete it" in lines[1]

@@ -1,4 +1,4 @@
-"""The page needs nothing but itself, and nothing in it can be made to run or to call home."""
+"""The page is self-contained, and data from the file can neither run code nor send requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.duckdb_fixture import RECENT, REPORT, hour, listed, load, page_of, row, rows
+from tests.support.duckdb_fixture import RECENT, REPORT, hour, load, page_of, row, rows, station
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,39 +30,39 @@ HOSTILE = [
 @pytest.fixture
 def hostile(tmp_path: Path) -> Page:
     ids = [f"D{number}" for number in range(len(HOSTILE))]
-    stations = [listed(id_, name, name) for id_, name in zip(ids, HOSTILE, strict=True)]
+    stations = [station(id_, name, name) for id_, name in zip(ids, HOSTILE, strict=True)]
     measured = [row(id_, hour(at), org="<i>org</i>") for id_ in ids for at in (0, 3)]
     named = [each | {"org": "<i>org</i>"} for each in stations]
     return page_of(load(tmp_path / "<u>.duckdb", {REPORT: measured, "datasources": named}))
 
 
-def test_names_are_text_wherever_they_stand(hostile: Page) -> None:
+def test_names_are_shown_as_text_everywhere(hostile: Page) -> None:
     shown = [each["label"] for each in hostile.data[0]["series"]["stations"]]
     assert sorted(shown) == sorted(HOSTILE)
     assert set(hostile.data[0]["calendar"]["rows"]) == {"Any station", *HOSTILE}
     table = [row[0] for row in hostile.table[1:]]
     assert all(any(cell.strip().startswith(name) for cell in table) for name in HOSTILE)
-    assert "Air quality of <i>org</i>" in hostile.of("h1")[0]
-    assert "<u>.duckdb" in hostile.words
+    assert "Air quality of <i>org</i>" in hostile.texts_in("h1")[0]
+    assert "<u>.duckdb" in hostile.text
 
 
 def test_names_add_no_element(hostile: Page, tmp_path: Path) -> None:
-    tame = load(
+    harmless = load(
         tmp_path / "w.duckdb",
         {
             REPORT: [row(f"D{n}", hour(at)) for n in range(len(HOSTILE)) for at in (0, 3)],
-            "datasources": [listed(f"D{n}", f"Name {n}", "group") for n in range(len(HOSTILE))],
+            "datasources": [station(f"D{n}", f"Name {n}", "group") for n in range(len(HOSTILE))],
         },
     )
-    assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in page_of(tame).elements]
+    assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in page_of(harmless).elements]
 
 
-def test_the_page_asks_for_nothing_else(hostile: Page) -> None:
+def test_the_page_requests_nothing(hostile: Page) -> None:
     tags = {tag for tag, _ in hostile.elements}
     assert not tags & {"link", "img", "iframe", "object", "embed", "base", "form", "a", "svg"}
-    asked = [attrs.keys() & {"src", "href", "srcset", "action"} for _, attrs in hostile.elements]
-    assert not any(asked)
-    style = "".join(hostile.of("style"))
+    urls = [attrs.keys() & {"src", "href", "srcset", "action"} for _, attrs in hostile.elements]
+    assert not any(urls)
+    style = "".join(hostile.texts_in("style"))
     assert "url(" not in style
     assert "@import" not in style
 

@@ -1,8 +1,8 @@
-"""Files as loads leave them: layouts, tables that are not there, several organisations."""
+"""Files as loaders write them: layouts, missing tables, several organizations."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,27 +11,16 @@ from tests.support.duckdb_fixture import (
     RECENT,
     REPORT,
     hour,
-    listed,
     load,
     page_of,
     row,
     rows,
+    station,
+    wide_rows,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def _wide(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same records in the wide layout; there is one metric in them."""
-    stem = "pm2_5_conc_mass_1_hour_mean"
-    moved = ("raw", "value", "status", "qc_assessment")
-    return [
-        {name: each for name, each in record.items() if name not in {"metric", *moved}}
-        | {f"{stem}_{name}": record[name] for name in moved}
-        | {"other_metrics": None}
-        for record in records
-    ]
 
 
 @pytest.mark.parametrize("layout", ["long", "wide", "mixed"])
@@ -43,8 +32,8 @@ def test_the_page_is_the_same_in_both_layouts(layout: str, tmp_path: Path) -> No
         row("D1", hour(8), 50.0, qc_assessment="invalid"),
     ]
     tables = {
-        REPORT: report if layout == "long" else _wide(report),
-        RECENT: _wide(recent) if layout == "wide" else recent,
+        REPORT: report if layout == "long" else wide_rows(report),
+        RECENT: wide_rows(recent) if layout == "wide" else recent,
     }
     page = page_of(load(tmp_path / "w.duckdb", tables))
     assert page.line("D1") == [0.0, 1.0, None, None, 4.0, None, 3.0, 7.0, None]
@@ -55,8 +44,8 @@ def test_the_page_is_the_same_in_both_layouts(layout: str, tmp_path: Path) -> No
 
 def test_a_wide_row_without_any_metric_is_no_measurement(tmp_path: Path) -> None:
     empty = row("D1", hour(1), None, raw=None, status=None, qc_assessment=None)
-    other = {**_wide([{**empty, "time": hour(2)}])[0], "other_metrics": '{"new": 1}'}
-    records = [*_wide([row("D1", hour(0)), empty, row("D1", hour(3))]), other]
+    other = {**wide_rows([{**empty, "time": hour(2)}])[0], "other_metrics": '{"new": 1}'}
+    records = [*wide_rows([row("D1", hour(0)), empty, row("D1", hour(3))]), other]
     assert page_of(load(tmp_path / "w.duckdb", {REPORT: records})).calendar() == {"D1": [(3, 4)]}
 
 
@@ -66,7 +55,7 @@ def test_one_table_is_enough(table: str, tmp_path: Path) -> None:
     assert page.line("D1") == [5.0, 5.0, 5.0]
 
 
-def test_columns_that_were_not_selected_are_not_missed(tmp_path: Path) -> None:
+def test_columns_that_were_not_selected_are_optional(tmp_path: Path) -> None:
     kept = ("org", "datasource_id", "output_frequency", "metric", "time", "value")
     records = [{name: each[name] for name in kept} for each in rows("D1", range(3))]
     stations = [{"org": "org1", "datasource_id": "D1"}]
@@ -81,7 +70,7 @@ def test_names_are_also_found_where_the_tap_has_flattened_them(tmp_path: Path) -
     assert page_of(file).line("Pier") == [5.0]
 
 
-def test_organisations_do_not_mix(tmp_path: Path) -> None:
+def test_organizations_are_separate(tmp_path: Path) -> None:
     other = {"org": "org2", "value": 7.0}
     page = page_of(
         load(
@@ -89,17 +78,17 @@ def test_organisations_do_not_mix(tmp_path: Path) -> None:
             {
                 REPORT: [*rows("D1", range(5)), *rows("D1", [1, 2], **other)],
                 RECENT: rows("D2", [3], **other),
-                "datasources": [listed("D1", "Alder"), listed("D1", "Birch", org="org2")],
+                "datasources": [station("D1", "Alder"), station("D1", "Birch", org="org2")],
             },
         )
     )
-    assert page.of("title") == [
+    assert page.texts_in("title") == [
         "Air quality of 2 organisations, 1 Mar 2026 to 1 Mar 2026, made 2026-03-03 00:00 UTC"
     ]
     assert page.calendar(0) == {"Alder": [(5, 5)]}
     assert page.calendar(1) == {"Any station": [(3, 3)], "Birch": [(2, 3)], "D2": [(1, 1)]}
     assert page.line("Birch", network=1) == [7.0, 7.0, None]
-    assert [text for text in page.of("h2") if text.startswith("org")] == ["org1", "org2"]
+    assert [text for text in page.texts_in("h2") if text.startswith("org")] == ["org1", "org2"]
 
 
 def test_each_schema_is_a_network_of_its_own(tmp_path: Path) -> None:
@@ -109,18 +98,18 @@ def test_each_schema_is_a_network_of_its_own(tmp_path: Path) -> None:
     page = page_of(file)
     assert page.line("D1", network=0) == [5.0]
     assert page.line("D1", network=1) == [6.0, 6.0]
-    assert 'schema odd "name"' in page.words
+    assert 'schema odd "name"' in page.text
 
 
-def test_the_title_says_whose_from_when_to_when_and_when_it_was_made(tmp_path: Path) -> None:
+def test_the_title_has_the_organization_the_range_and_the_time(tmp_path: Path) -> None:
     page = page_of(load(tmp_path / "w.duckdb", {REPORT: rows("D1", [0, 40])}), hour(41.5))
-    said = "Air quality of org1, 1 Mar 2026 to 2 Mar 2026"
-    assert page.of("title") == [f"{said}, made 2026-03-02 17:30 UTC"]
-    assert page.of("h1") == [said]
-    assert "from w.duckdb" in page.words
+    title = "Air quality of org1, 1 Mar 2026 to 2 Mar 2026"
+    assert page.texts_in("title") == [f"{title}, made 2026-03-02 17:30 UTC"]
+    assert page.texts_in("h1") == [title]
+    assert "from w.duckdb" in page.text
 
 
-def test_metrics_that_nobody_measures_have_no_column(tmp_path: Path) -> None:
+def test_metrics_that_no_station_measures_have_no_column(tmp_path: Path) -> None:
     others = ("o3Conc1HourMean", "temperatureAmbient1HourMean", f"{PM25}WaDwerAqi")
     records = [*rows("D1", [0]), *(row("D1", hour(0), metric=each) for each in others)]
     page = page_of(load(tmp_path / "w.duckdb", {REPORT: records}))

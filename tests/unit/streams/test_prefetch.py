@@ -104,7 +104,7 @@ def test_nothing_is_fetched_after_a_stop() -> None:
 
 def test_children_come_in_the_order_of_their_parents(sandbox: Sandbox) -> None:
     # The first answer is the slowest, so the others are here before it.
-    first = next(sandbox.expected.resource("datasources", sandbox.clock.now()))["datasource_id"]
+    first = next(sandbox.expected.records("datasources", sandbox.clock.now()))["datasource_id"]
     sandbox.faults.inject("stall", path=f"/v2/datasources/{first}", seconds=0.5)
     run = run_tap(sandbox, streams=DETAILS).check()
     parents = [record["datasource_id"] for record in run.records("datasources")]

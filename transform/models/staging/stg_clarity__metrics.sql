@@ -1,2 +1,9 @@
-select metric, quantity, unit, averaging_period, index_standard
-from {{ source("clarity", "metrics") }}
+with
+    source as (select * from {{ source("clarity", "metrics") }}),
+
+    renamed as (
+        select metric, quantity, unit, averaging_period, index_standard from source
+    )
+
+select *
+from renamed

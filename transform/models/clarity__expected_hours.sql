@@ -1,19 +1,19 @@
 with
-    there as (
+    observed as (
         select distinct org, datasource_id, {{ dbt.date_trunc("hour", "time") }} as time
-        from {{ ref("clarity_measurements") }}
+        from {{ ref("clarity__measurements") }}
         where output_frequency in ('minute', 'hour')
     ),
 
     datasources as (
         select org, datasource_id, min(time) as first_time
-        from there
+        from observed
         group by org, datasource_id
     ),
 
-    organisations as (
+    organizations as (
         select org, min(time) as first_time, max(time) as last_time
-        from there
+        from observed
         group by org
     ),
 
@@ -22,20 +22,20 @@ with
 
     hours as (
         select
-            organisations.org,
+            organizations.org,
             {{
-                hours_after(
+                dateadd_hours(
                     "cast(numbers.generated_number as int) - 1",
-                    "organisations.first_time",
+                    "organizations.first_time",
                 )
             }} as time
-        from organisations
+        from organizations
         inner join
             numbers
             on numbers.generated_number - 1
             <= {{
                 dbt.datediff(
-                    "organisations.first_time", "organisations.last_time", "hour"
+                    "organizations.first_time", "organizations.last_time", "hour"
                 )
             }}
     ),
@@ -45,28 +45,33 @@ with
             hours.org,
             datasources.datasource_id,
             hours.time,
-            there.time is not null as is_there,
+            observed.time is not null as is_present,
             count(*) over (partition by hours.org, hours.time) as datasources_expected,
-            count(there.time) over (
+            count(observed.time) over (
                 partition by hours.org, hours.time
-            ) as datasources_there
+            ) as datasources_present
         from hours
         inner join
             datasources
             on hours.org = datasources.org
             and hours.time >= datasources.first_time
         left join
-            there
-            on hours.org = there.org
-            and datasources.datasource_id = there.datasource_id
-            and hours.time = there.time
+            observed
+            on hours.org = observed.org
+            and datasources.datasource_id = observed.datasource_id
+            and hours.time = observed.time
+    ),
+
+    final as (
+        select
+            org,
+            datasource_id,
+            time,
+            is_present,
+            datasources_expected,
+            datasources_expected > 1 and datasources_present = 0 as is_missing_for_all
+        from counted
     )
 
-select
-    org,
-    datasource_id,
-    time,
-    is_there,
-    datasources_expected,
-    datasources_expected > 1 and datasources_there = 0 as all_lack
-from counted
+select *
+from final

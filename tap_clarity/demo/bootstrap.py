@@ -1,4 +1,4 @@
-"""First half of the demo, with the machine's own Python: everything up to `.venv`."""
+"""Installs `.venv` with the Python of the machine, and runs the rest of the demo in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main() -> int:
     try:
         environment.prepare("Meltano and the tap", "--inexact", "--no-dev", "--group=demo")
         return subprocess.run(
-            [environment.BIN / "python", "-m", "tap_clarity.demo.tour"],
+            [environment.BIN / "python", "-m", "tap_clarity.demo.load"],
             cwd=ROOT,
             env=environment.clean_environment(),
             check=False,

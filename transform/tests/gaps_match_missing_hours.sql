@@ -1,13 +1,13 @@
 with
     missing as (
-        select org, datasource_id, sum(hours_expected - hours_there) as hours
-        from {{ ref("clarity_completeness") }}
+        select org, datasource_id, sum(hours_expected - hours_observed) as hours
+        from {{ ref("clarity__completeness") }}
         group by org, datasource_id
     ),
 
     gaps as (
         select org, datasource_id, sum(hours) as hours
-        from {{ ref("clarity_gaps") }}
+        from {{ ref("clarity__gaps") }}
         group by org, datasource_id
     )
 

@@ -24,6 +24,6 @@ select
         max(case when metric = '{{ metric }}' then value end) as {{ column }}_value
         {%- if not loop.last %},{% endif %}
     {% endfor %}
-from {{ ref("clarity_measurements") }}
+from {{ ref("clarity__measurements") }}
 where output_frequency = 'hour' and metric in ('{{ columns | join("', '") }}')
 group by org, datasource_id, name, group_name, time

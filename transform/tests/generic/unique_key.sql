@@ -1,4 +1,4 @@
-{% test is_key(model, columns) %}
+{% test unique_key(model, columns) %}
     select {{ columns | join(", ") }}
     from {{ model }}
     group by {{ columns | join(", ") }}
