@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PARTS = ("startup", "records", "memory", "batch", "end_to_end", "waiting", "children")
 CACHE = Path("~/.cache/tap-clarity-benchmarks")
-SLOWING = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+UNSET_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 """Variables with which no user runs a tap: an installed one has its bytecode."""
 MARKS = re.compile(r"(?s)(<!-- benchmarks: begin .*?-->\n).*?(<!-- benchmarks: end -->)")
 
@@ -29,7 +29,7 @@ MARKS = re.compile(r"(?s)(<!-- benchmarks: begin .*?-->\n).*?(<!-- benchmarks: e
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts that are asked for, print their tables, and write them down."""
     options = _parser().parse_args(arguments)
-    for variable in SLOWING:
+    for variable in UNSET_VARIABLES:
         os.environ.pop(variable, None)
     sizes = (SMALL, *((TENTH,) * (options.tenth or options.full)), *((FULL,) * options.full))
     session = Session(

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from benchmarks.measure import Figures, check, emitted, interleaved, measure
 from benchmarks.report import Table, ratios, spread
 from benchmarks.stub import serving
-from benchmarks.tap import MEASUREMENTS, over, tap_command, vanilla_command
+from benchmarks.tap import MEASUREMENTS, settings_for, tap_command, vanilla_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,13 +59,13 @@ class Batches:
         }
 
     def _records(self) -> Figures:
-        command = tap_command(self.folder, self.url, MEASUREMENTS, **over(self.report.size))
+        command = tap_command(self.folder, self.url, MEASUREMENTS, **settings_for(self.report.size))
         figures = measure(command)
         check(RECORDS, emitted(figures), self.report.records)
         return figures
 
     def _tap(self, name: str, encoding: dict[str, str]) -> Figures:
-        settings = over(self.report.size)
+        settings = settings_for(self.report.size)
 
         def command(folder: Path) -> list[str]:
             more = batch_config(encoding, folder)

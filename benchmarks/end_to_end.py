@@ -15,7 +15,7 @@ from benchmarks.measure import Figures, check, interleaved, measure_pipe
 from benchmarks.report import Table, ratios, spread
 from benchmarks.session import output_of
 from benchmarks.stub import serving
-from benchmarks.tap import MEASUREMENTS, over, tap_command, vanilla_command
+from benchmarks.tap import MEASUREMENTS, settings_for, tap_command, vanilla_command
 from tests.support.postgres_server import PROGRAMS, Postgres, postgres
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Loading:
     def _tap(
         self, name: str, truth: int, layout: str = "long", encoding: dict[str, str] | None = None
     ) -> Figures:
-        settings: dict[str, Any] = {"layout": layout, **over(self.report.size)}
+        settings: dict[str, Any] = {"layout": layout, **settings_for(self.report.size)}
         if encoding:
             files = self.folder / f"files-{next(self.turns)}"
             files.mkdir()

@@ -119,14 +119,14 @@ def emitted(figures: Figures) -> int:
     return sum(point["value"] for point in points)
 
 
-def check(what: str, found: int, truth: int) -> None:
+def check(what: str, found: int, expected: int) -> None:
     """Say so if a run did not do its work.
 
     Raises:
         BenchmarkError: If the count is wrong.
     """
-    if found != truth:
-        raise BenchmarkError(f"{what}: {found:,} where {truth:,} are true")
+    if found != expected:
+        raise BenchmarkError(f"{what}: {found:,} where {expected:,} are true")
 
 
 def interleaved(

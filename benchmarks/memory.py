@@ -13,7 +13,7 @@ from benchmarks.measure import Figures, check, emitted, interleaved, measure
 from benchmarks.recent import Recent
 from benchmarks.report import Promise, Table, spread
 from benchmarks.stub import serving
-from benchmarks.tap import MEASUREMENTS, over, tap_command
+from benchmarks.tap import MEASUREMENTS, settings_for, tap_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ class Readings:
     def _report(self, size: Size, layout: str) -> Figures:
         report = self.session.report(size)
         with serving(report=report.path) as url:
-            settings = {"layout": layout, **over(size)}
+            settings = {"layout": layout, **settings_for(size)}
             figures = measure(tap_command(self.folder, url, MEASUREMENTS, **settings))
         truth = report.records if layout == "long" else report.rows
         check(_name(size, layout), emitted(figures), truth)

@@ -2,8 +2,8 @@
 
     python peer.py URL START END read|lines
 
-`read` is all that the package does: it asks, polls, fetches, and gives one pandas table, which is
-neither proven nor reshaped. `lines` goes on as its users do who want what the tap writes: one row
+`read` is all that the package does: it requests, polls, downloads, and returns one pandas table,
+neither verified nor reshaped. `lines` then does what its users do to get the tap's records: one row
 per metric (melt), without the empty ones, as lines of JSON.
 """
 

@@ -11,7 +11,7 @@ from benchmarks.measure import Figures, check, emitted, interleaved, measure
 from benchmarks.report import Promise, Table, ratios, spread
 from benchmarks.session import HERE
 from benchmarks.stub import serving
-from benchmarks.tap import MEASUREMENTS, over, tap_command, vanilla_command
+from benchmarks.tap import MEASUREMENTS, settings_for, tap_command, vanilla_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,20 +63,20 @@ class Records:
             del cases[LINES]  # it would take more memory than most machines have
         return cases
 
-    def _truth(self, layout: str) -> int:
+    def _expected_count(self, layout: str) -> int:
         return self.report.records if layout == "long" else self.report.rows
 
     def _tap(self, layout: str) -> Figures:
-        settings = over(self.report.size)
+        settings = settings_for(self.report.size)
         command = tap_command(self.folder, self.url, MEASUREMENTS, layout=layout, **settings)
-        return _checked(f"tap, {layout}", command, self._truth(layout))
+        return _checked(f"tap, {layout}", command, self._expected_count(layout))
 
     def _vanilla(self, layout: str) -> Figures:
         command = vanilla_command(self.folder, self.url, layout)
-        return _checked(f"vanilla tap, {layout}", command, self._truth(layout))
+        return _checked(f"vanilla tap, {layout}", command, self._expected_count(layout))
 
     def _start_up(self) -> Figures:
-        settings = over(self.report.size)
+        settings = settings_for(self.report.size)
         return _checked(
             START_UP, tap_command(self.folder, self.empty_url, MEASUREMENTS, **settings), 0
         )
@@ -86,11 +86,11 @@ class Records:
         check(FLOOR, int(figures.errors), self.report.records)
         return figures
 
-    def _clarityio(self, task: str, truth: int) -> Figures:
+    def _clarityio(self, task: str, expected: int) -> Figures:
         python = self.session.environment(*CLARITYIO) / "python"
         period = [self.report.size.end.isoformat() for _ in range(2)]
         figures = measure([python, HERE / "peer.py", self.url, *period, task])
-        check(f"clarityio, {task}", int(figures.errors.split()[-1]), truth)
+        check(f"clarityio, {task}", int(figures.errors.split()[-1]), expected)
         return figures
 
 
@@ -118,9 +118,9 @@ def run_at(session: Session, report: Report) -> Runs:
         return interleaved(cases, rounds, session.say)
 
 
-def _checked(what: str, command: list[str], truth: int) -> Figures:
+def _checked(what: str, command: list[str], expected: int) -> Figures:
     figures = measure(command)
-    check(what, emitted(figures), truth)
+    check(what, emitted(figures), expected)
     return figures
 
 

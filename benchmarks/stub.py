@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REPORT_ID = "JBAAAA0001"
 PART = 1 << 18
-MOST = "/most-in-flight"
+MAX_IN_FLIGHT_PATH = "/max-in-flight"
 
 
 class Stub(ThreadingHTTPServer):
@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.in_flight():
                 time.sleep(options.delay)
             self._json(_details(found[1]))
-        elif path == MOST:
+        elif path == MAX_IN_FLIGHT_PATH:
             self._json(self.server.most)
         else:
             self.send_error(404)
@@ -169,7 +169,7 @@ def serving(
 
 def max_in_flight(url: str) -> int:
     """Ask how many requests for details were in flight at once at most."""
-    with urllib.request.urlopen(url + MOST) as reply:  # noqa: S310 - our own server
+    with urllib.request.urlopen(url + MAX_IN_FLIGHT_PATH) as reply:  # noqa: S310 - our own server
         return int(reply.read())
 
 

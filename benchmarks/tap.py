@@ -21,7 +21,7 @@ MEASUREMENTS = "datasource_measurements"
 Settings = dict[str, Any]
 
 
-def over(size: Size) -> Settings:
+def settings_for(size: Size) -> Settings:
     """Settings by which exactly one window is asked for: all of a report."""
     return {
         "start_date": START.isoformat(),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 Record = dict[str, Any]
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 
 
 class DatasourceMeasurements(Stream):
@@ -59,16 +59,16 @@ class DatasourceMeasurements(Stream):
                     yield from to_records(row, metrics)
 
     def _download(self, file: BinaryIO) -> None:
-        with requests.get(self._link(), stream=True, timeout=PATIENCE) as reply:
+        with requests.get(self._link(), stream=True, timeout=TIMEOUT_SECONDS) as reply:
             reply.raise_for_status()
             shutil.copyfileobj(reply.raw, file)  # as it comes, zipped
 
     def _link(self) -> str:
         url = f"{self.config['api_url']}/v2/report-requests"
         report = {"org": self.config["org"], "report": "datasource-measurements"}
-        record = requests.post(url, json=report, timeout=PATIENCE).json()
+        record = requests.post(url, json=report, timeout=TIMEOUT_SECONDS).json()
         while record["reportStatus"] != "succeeded":
-            record = requests.get(f"{url}/{record['reportId']}", timeout=PATIENCE).json()
+            record = requests.get(f"{url}/{record['reportId']}", timeout=TIMEOUT_SECONDS).json()
             if record["reportStatus"] == "in-progress":
                 time.sleep(1)
         return str(record["urls"][0])

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTERRUPTED = 130
-_QUICK = {
+_STATIC_CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet"],
     "lint": ["ruff", "check", "--quiet"],
     "types": ["mypy"],
     "workflows": ["zizmor", "--offline", "--quiet", ".github"],
 }
 _PYTEST = ["pytest", "--numprocesses=2", "--dist=worksteal"]
-_BROAD = [
+_WITHOUT_COVERAGE = [
     "tests/unit/sandbox/world/test_world.py",
     *(
         f"tests/integration/{path}"
@@ -45,7 +45,7 @@ def main(pytest_arguments: Sequence[str]) -> int:
     """Run everything, also after a failure: who has to mend wants to see it all at once."""
     try:
         environment.prepare("the tap, Meltano and the tools for testing")
-        failed = [name for name, command in _QUICK.items() if not _quick(name, command)]
+        failed = [name for name, command in _STATIC_CHECKS.items() if not _check(name, command)]
         failed += _tests(pytest_arguments)
     except StepError as error:
         print(error, file=sys.stderr)
@@ -57,7 +57,7 @@ def main(pytest_arguments: Sequence[str]) -> int:
     return bool(failed)
 
 
-def _quick(name: str, command: Sequence[str]) -> bool:
+def _check(name: str, command: Sequence[str]) -> bool:
     print(f"{name} ... ", end="", flush=True)
     started = time.monotonic()
     done = subprocess.run(
@@ -73,24 +73,27 @@ def _quick(name: str, command: Sequence[str]) -> bool:
 def _tests(pytest_arguments: Sequence[str]) -> list[str]:
     """Names of what failed. A part of the tests says nothing of the coverage of all."""
     if pytest_arguments:
-        return [] if _shown([*_PYTEST, *pytest_arguments]) else ["tests"]
-    _shown(["coverage", "erase"])
-    others = [f"--ignore={path}" for path in _BROAD]
-    measured = _shown(["coverage", "run", "-m", *_PYTEST, *others])
+        return [] if _succeeds([*_PYTEST, *pytest_arguments]) else ["tests"]
+    _succeeds(["coverage", "erase"])
+    ignored = [f"--ignore={path}" for path in _WITHOUT_COVERAGE]
+    with_coverage = _succeeds(["coverage", "run", "-m", *_PYTEST, *ignored])
     # Some of these wait for other programs: there is work for one more than there are cores.
-    broad = _shown([*_PYTEST, "--numprocesses=3", *_BROAD])
-    covered = _shown(["coverage", "combine", "--quiet"]) and _shown(["coverage", "report"])
-    return [*([] if measured and broad else ["tests"]), *([] if covered else ["coverage"])]
+    uncovered = _succeeds([*_PYTEST, "--numprocesses=3", *_WITHOUT_COVERAGE])
+    covered = _succeeds(["coverage", "combine", "--quiet"]) and _succeeds(["coverage", "report"])
+    return [*([] if with_coverage and uncovered else ["tests"]), *([] if covered else ["coverage"])]
 
 
-def _shown(command: Sequence[str]) -> bool:
-    return subprocess.run(_installed(command), cwd=ROOT, env=_path(), check=False).returncode == 0
+def _succeeds(command: Sequence[str]) -> bool:
+    return (
+        subprocess.run(_installed(command), cwd=ROOT, env=_environment(), check=False).returncode
+        == 0
+    )
 
 
 def _installed(command: Sequence[str]) -> list[str]:
     return [str(environment.BIN / command[0]), *command[1:]]
 
 
-def _path() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """Where tests find `tap-clarity` and `clarity-sandbox` by name."""
     return os.environ | {"PATH": f"{environment.BIN}{os.pathsep}{os.environ.get('PATH', '')}"}

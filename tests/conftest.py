@@ -16,9 +16,9 @@ from hypothesis import settings
 from tap_clarity.cli.command import SIGNALS
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.tap import TapClarity
-from tests.support.cli_runner import Answer, Json
+from tests.support.cli_runner import CommandResult, Json
 from tests.support.constants import NOW
-from tests.support.recovery_harness import Story
+from tests.support.recovery.harness import RecoveryScenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,12 +63,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def story() -> Iterator[Story]:
+def scenario() -> Iterator[RecoveryScenario]:
     """A small city whose measurements have been read once."""
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
-        story = Story(sandbox)
-        story.run().check()
-        yield story
+        scenario = RecoveryScenario(sandbox)
+        scenario.run().check()
+        yield scenario
 
 
 @pytest.fixture
@@ -76,29 +76,34 @@ def command(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[..., Answer]]:
+) -> Iterator[Callable[..., CommandResult]]:
     """The command line, without a process of its own: a traceback or a wait fails the test."""
     monkeypatch.setattr(TapClarity, "_setup_signal_handlers", lambda _: None)
     monkeypatch.setattr(time, "sleep", Mock(side_effect=AssertionError("the command waits")))
     for name in [name for name in os.environ if name.startswith("TAP_CLARITY_")]:
         monkeypatch.delenv(name)
 
-    def said(level: int) -> list[str]:
+    def messages_of(level: int) -> list[str]:
         return [record.getMessage() for record in caplog.records if record.levelno == level]
 
-    def run(*args: str) -> Answer:
+    def run(*args: str) -> CommandResult:
         caplog.clear()
         with pytest.raises(SystemExit) as end:
             TapClarity.get_singer_command().main(list(args))
         status = int(end.value.code or 0)
-        return Answer(status, capfd.readouterr().out, said(logging.ERROR), said(logging.WARNING))
+        return CommandResult(
+            status,
+            capfd.readouterr().out,
+            messages_of(logging.ERROR),
+            messages_of(logging.WARNING),
+        )
 
     yield run
     logging.captureWarnings(capture=False)
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, Json], str]:
+def write_option(tmp_path: Path) -> Callable[[str, Json], str]:
     """Makes an option of a file's content, JSON unless it is text or bytes already."""
 
     def file(option: str, content: Json) -> str:

@@ -1,8 +1,8 @@
-"""The tables of README.md and docs, and the lists of meltano.yml, made from the code and its tests.
+"""Generates the tables of README.md and docs, and the lists of meltano.yml, from code and tests.
 
-`python -m tools.generate_docs` rewrites them, with `--check` it only says what has drifted. Each
-stands
-between two lines with "NAME: begin" and "NAME: end". The Hub's definition is made as a whole.
+`python -m tools.generate_docs` writes them; with `--check` it only lists the files that are out of
+date. Each table is between two lines with "NAME: begin" and "NAME: end". The definition for Meltano
+Hub and docs/report-faults.md are generated as a whole.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ import yaml
 from tap_clarity.settings import SCHEMA
 from tap_clarity.streams.base import ClarityStream
 from tap_clarity.tap import TapClarity
-from tests.support.discrepancies import (
+from tests.support.documented import report_file_faults
+from tests.support.documented.api_faults import (
+    REQUEST_KINDS,
+    outcome_rows,
+    outcomes_by_request_rows,
+)
+from tests.support.documented.discrepancies import (
     discrepancy_rows,
     fault_rows,
     parameter_rows,
     quirk_rows,
     unknown_rows,
 )
-from tests.support.fault_table import CALLS, fate_rows, outcome_rows
+from tests.support.documented.unknowns import question_rows
 from tests.support.paths import ROOT
-from tests.support.unknowns import question_rows
+from tools.warehouse_volume import volume_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,8 +100,8 @@ def hub_definition() -> str:
     return yaml.safe_dump(definition, allow_unicode=True, width=96)
 
 
-def fates_table() -> str:
-    return _table(("Fault", *(call.name for call in CALLS)), fate_rows())
+def outcomes_by_request_table() -> str:
+    return _table(("Fault", *(call.name for call in REQUEST_KINDS)), outcomes_by_request_rows())
 
 
 def outcomes_table() -> str:
@@ -139,12 +145,16 @@ PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("docs/sandbox.md", "parameters", parameters_table),
     ("docs/sandbox.md", "faults", sandbox_faults_table),
     ("docs/unknowns.md", "unknowns", questions_table),
-    ("docs/faults.md", "fates", fates_table),
+    ("docs/warehouses/README.md", "volume", volume_table),
+    ("docs/faults.md", "fates", outcomes_by_request_table),
     ("docs/faults.md", "outcomes", outcomes_table),
 )
 
 
-WHOLE: dict[str, Callable[[], str]] = {HUB: hub_definition}
+WHOLE: dict[str, Callable[[], str]] = {
+    HUB: hub_definition,
+    "docs/report-faults.md": report_file_faults.page,
+}
 FILES = [*dict.fromkeys(file for file, _, _ in PARTS), *WHOLE]
 
 

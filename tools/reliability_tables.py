@@ -1,8 +1,7 @@
-"""What was done to the tap, and what came of it: docs/proofs.md.
+"""Runs the reliability tests and writes their results into docs/proofs.md.
 
-`python -m tools.reliability_tables` tries all of it, which takes about an hour, and writes the
-page's tables
-anew; with names of tables, only these.
+`python -m tools.reliability_tables` runs all of them, which takes about an hour, and writes all
+tables of the page; with names of tables, it writes only these.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
 
-from tests.support import crash_injection as sweep
 from tests.support import fuzzing
-from tests.support.bug_mutations import BUGS
 from tests.support.paths import ROOT
+from tests.support.recovery import crash_injection
+from tests.support.recovery.bug_mutations import BUGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tests.support.crash_injection import Outcome
+    from tests.support.recovery.crash_injection import Outcome
 
 PAGE = ROOT / "docs" / "proofs.md"
 MARKS = r"(?s)(<!-- {name}: begin .*?-->\n).*?(<!-- {name}: end -->)"
@@ -153,14 +152,19 @@ def promises_table() -> str:
     return _table(("Promise", "Shown by"), rows)
 
 
-def strikes_table() -> str:
+def crash_table() -> str:
     """Strike everywhere, then with each bug until it is found."""
     kinds = {
-        "Killed between two lines of its output, or within one": sweep.kills_at_lines,
-        "Killed before or during an exchange, or its answer spoilt": sweep.blows_at_exchanges,
+        "Killed between two lines of its output, or within one": crash_injection.kills_at_lines,
+        "Killed before or during an exchange, or its answer spoilt": (
+            crash_injection.faults_at_requests
+        ),
     }
-    rows = [(what, *_counts(sweep.sweep(blows(thorough=True)))) for what, blows in kinds.items()]
-    rows += [(f"Planted bug: {bug}", *_counts(sweep.find(bug))) for bug in BUGS]
+    rows = [
+        (what, *_counts(crash_injection.sweep(faults(thorough=True))))
+        for what, faults in kinds.items()
+    ]
+    rows += [(f"Planted bug: {bug}", *_counts(crash_injection.find_bug(bug))) for bug in BUGS]
     head = ("What strikes", "Tried", "Lost", "Doubled", "Untrue", "Asked twice", "Not finished")
     return f"On {_today()}:\n\n{_table(head, rows)}"
 
@@ -207,7 +211,7 @@ def _table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 PARTS = {
     "promises": promises_table,
-    "strikes": strikes_table,
+    "strikes": crash_table,
     "examples": examples_table,
     "cases": cases_table,
 }
@@ -219,9 +223,9 @@ def renewed(text: str, name: str) -> str:
     Raises:
         LookupError: If the page has no such marks.
     """
-    made = PARTS[name]()
-    marks = MARKS.format(name=name)
-    new, found = re.subn(marks, lambda mark: f"{mark[1]}\n{made}\n\n{mark[2]}", text)
+    content = PARTS[name]()
+    placeholders = MARKS.format(name=name)
+    new, found = re.subn(placeholders, lambda mark: f"{mark[1]}\n{content}\n\n{mark[2]}", text)
     if not found:
         raise LookupError(f"{PAGE} has no line '<!-- {name}: begin ... -->' with its end")
     return new

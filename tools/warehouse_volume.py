@@ -1,16 +1,7 @@
-"""How many rows a month arrive in a measurement stream, for docs/warehouses/README.md.
-
-`python -m tools.warehouse_volume` writes the table anew.
-"""
+"""Calculates the rows per month of a measurement stream, for docs/warehouses/README.md."""
 
 from __future__ import annotations
 
-import re
-
-from tests.support.paths import ROOT
-
-README = ROOT / "docs" / "warehouses" / "README.md"
-MARKS = re.compile(r"(?s)(<!-- volume: begin .*?-->\n).*?(<!-- volume: end -->)")
 MONTH = 30 * 86_400
 SECONDS = {"minute": 223, "hour": 3_600, "day": 86_400}
 """Between two measurements; nodes send samples every 223 s or more seldom."""
@@ -32,13 +23,3 @@ def _line(frequency: str, sensors: int) -> str:
     wide = sensors * MONTH // SECONDS[frequency]
     long = wide * METRICS[frequency]
     return f"| {frequency} | {METRICS[frequency]} | {sensors} | {long:,} | {wide:,} |"
-
-
-def renewed(text: str) -> str:
-    new, count = MARKS.subn(lambda found: found[1] + volume_table() + found[2], text)
-    assert count == 1
-    return new
-
-
-if __name__ == "__main__":
-    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     ClarityError,
     NotFoundError,
-    OrgRefusedError,
-    QuotaUsedUpError,
-    RequestRefusedError,
+    OrgRejectedError,
+    QuotaExhaustedError,
+    RequestRejectedError,
     TooManyRequestsError,
     UnavailableError,
 )
@@ -61,12 +61,12 @@ class ClarityClient:
         """List the datasources that the organization may read.
 
         Raises:
-            OrgRefusedError: If it may read none: any member of an organization may read this list.
+            OrgRejectedError: If it may read none: any member of an organization may read this list.
         """
         try:
             return self._list(DATASOURCES, "datasources", "datasourceId")
-        except AccessRefusedError as error:
-            raise OrgRefusedError(str(error)) from error
+        except AccessDeniedError as error:
+            raise OrgRejectedError(str(error)) from error
 
     def get_datasource(self, id_: str) -> JsonObject:
         """Get the details of a datasource."""
@@ -135,7 +135,7 @@ class ClarityClient:
         """Request a report and give its id; this costs one of the organization's 30 a day.
 
         Raises:
-            QuotaUsedUpError: If Clarity accepts no more requests today.
+            QuotaExhaustedError: If Clarity accepts no more requests today.
             AmbiguousError: If it is unknown whether Clarity has accepted it.
         """
         body = {
@@ -150,7 +150,7 @@ class ClarityClient:
             return self._transport.request(request, read_report_id)
         except UnavailableError as error:
             if isinstance(error.__cause__, TooManyRequestsError):
-                raise QuotaUsedUpError(str(error)) from error
+                raise QuotaExhaustedError(str(error)) from error
             raise
 
     def poll_report(self, report: Report) -> ReportRecord:
@@ -162,7 +162,7 @@ class ClarityClient:
         for path in self._poll_paths:
             try:
                 record = self._poll_at(path, report)
-            except (AccessRefusedError, RequestRefusedError) as error:
+            except (AccessDeniedError, RequestRejectedError) as error:
                 rejections.append(error)
             else:
                 self._poll_paths = (path, *(each for each in POLL_PATHS if each != path))

@@ -16,13 +16,13 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     ClarityError,
     FileError,
-    KeyRefusedError,
+    KeyRejectedError,
     NotFoundError,
     NotSentError,
-    RequestRefusedError,
+    RequestRejectedError,
     TooManyRequestsError,
     TransientError,
     UnavailableError,
@@ -46,15 +46,15 @@ _TRANSIENT: Statuses = {
 API: Statuses = _TRANSIENT | {
     HTTPStatus.OK: (TransientError, "the response has an unexpected status"),
     HTTPStatus.BAD_REQUEST: (
-        RequestRefusedError,
+        RequestRejectedError,
         "Clarity refuses the request: check the settings that it names",
     ),
     HTTPStatus.UNAUTHORIZED: (
-        KeyRefusedError,
+        KeyRejectedError,
         "Clarity does not know the API key: check the setting api_key",
     ),
     HTTPStatus.FORBIDDEN: (
-        AccessRefusedError,
+        AccessDeniedError,
         (
             "the API key may not read this: check that it has a role in the organisation of the "
             "setting org, and the ids in the settings"

@@ -1,22 +1,22 @@
 """What can go wrong between the tap and Clarity. Which failure is which: see `error_mapping`.
 
-ClarityError                 one line: what happened, what to do
-├── TransientError           is retried; carries the wait that Clarity asked for
-│   ├── NotSentError         Clarity cannot have acted on it
-│   └── TooManyRequestsError 429
-├── AmbiguousError           Clarity may have acted on a request that must not be repeated
-├── UnavailableError         retried until the retry time limit, or not worth a retry
-├── CredentialsError         would fail every other call as well
-│   ├── KeyRefusedError      401
-│   └── OrgRefusedError      403, where any member of the organisation may read
-├── AccessRefusedError       403
-├── RequestRefusedError      any other 4xx
-│   └── NotFoundError        404
-├── MalformedReplyError      an object that nothing can be made of
-├── QuotaUsedUpError         429 from a report request
-├── ReportFailedError        Clarity could not build a report
-└── FileError                a report's file that cannot be downloaded or trusted
-    └── BlankFileError       a file with neither rows nor a header
+ClarityError                    one line: what happened, what to do
+├── TransientError              is retried; carries the wait that Clarity asked for
+│   ├── NotSentError            Clarity cannot have acted on it
+│   └── TooManyRequestsError    429
+├── AmbiguousError              Clarity may have acted on a request that must not be repeated
+├── UnavailableError            retried until the retry time limit, or not worth a retry
+├── CredentialsError            would fail every other call as well
+│   ├── KeyRejectedError        401
+│   └── OrgRejectedError        403, where any member of the organisation may read
+├── AccessDeniedError           403
+├── RequestRejectedError        any other 4xx
+│   └── NotFoundError           404
+├── MalformedResponseError      an object that nothing can be made of
+├── QuotaExhaustedError         429 from a report request
+├── ReportFailedError           Clarity could not build a report
+└── FileError                   a report's file that cannot be downloaded or trusted
+    └── BlankFileError          a file with neither rows nor a header
 """
 
 from __future__ import annotations
@@ -55,31 +55,31 @@ class CredentialsError(ClarityError):
     """The key or the organisation is wrong, for this call and all others."""
 
 
-class KeyRefusedError(CredentialsError):
+class KeyRejectedError(CredentialsError):
     pass
 
 
-class OrgRefusedError(CredentialsError):
+class OrgRejectedError(CredentialsError):
     pass
 
 
-class AccessRefusedError(ClarityError):
+class AccessDeniedError(ClarityError):
     pass
 
 
-class RequestRefusedError(ClarityError):
+class RequestRejectedError(ClarityError):
     pass
 
 
-class NotFoundError(RequestRefusedError):
+class NotFoundError(RequestRejectedError):
     pass
 
 
-class QuotaUsedUpError(ClarityError):
+class QuotaExhaustedError(ClarityError):
     """Clarity gives the organisation no more reports today."""
 
 
-class MalformedReplyError(ClarityError):
+class MalformedResponseError(ClarityError):
     pass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_clarity.api.errors import ClarityError, MalformedReplyError, TransientError, one_line
+from tap_clarity.api.errors import ClarityError, MalformedResponseError, TransientError, one_line
 from tap_clarity.api.pagination import NextPage, next_page
 from tap_clarity.api.response_body import JsonObject, read_json
 from tap_clarity.core.validators import is_id
@@ -49,7 +49,7 @@ class _Page(NamedTuple):
     objects: list[JsonObject]
     skipped: int
     following: NextPage | None
-    error: MalformedReplyError | None
+    error: MalformedResponseError | None
 
 
 def read_list(transport: Transport, first: Request, wrapper: str, *keys: str) -> Listing:
@@ -73,7 +73,7 @@ def read_list(transport: Transport, first: Request, wrapper: str, *keys: str) ->
             seen.add(following)
             page = _read_page(transport, _request(transport, first, following), wrapper, keys)
             if page.objects == first_objects:
-                raise MalformedReplyError(f"{first}: {following.name} {SAME_PAGE}")
+                raise MalformedResponseError(f"{first}: {following.name} {SAME_PAGE}")
             objects += page.objects
             skipped += page.skipped
     except ClarityError as error:
@@ -83,9 +83,11 @@ def read_list(transport: Transport, first: Request, wrapper: str, *keys: str) ->
 
 def _check_progress(first: Request, page: NextPage, seen: set[NextPage], count: int) -> None:
     if page in seen:
-        raise MalformedReplyError(f"{first}: {page.name} leads to a page that was read: {SUPPORT}")
+        raise MalformedResponseError(
+            f"{first}: {page.name} leads to a page that was read: {SUPPORT}"
+        )
     if len(seen) + 1 >= MAX_PAGES or count > MAX_OBJECTS:
-        raise MalformedReplyError(
+        raise MalformedResponseError(
             f"{first}: the list exceeds the limit of {MAX_PAGES:,} pages or {MAX_OBJECTS:,} "
             f"objects: {SUPPORT}"
         )
@@ -110,8 +112,8 @@ def _read_page(transport: Transport, request: Request, wrapper: str, keys: Seque
                 following = next_page(document, response.headers)
             elif isinstance(document, list):
                 following = next_page({}, response.headers)
-        except MalformedReplyError as malformed:
-            error = MalformedReplyError(f"{request}: {malformed}")
+        except MalformedResponseError as malformed:
+            error = MalformedResponseError(f"{request}: {malformed}")
         return _Page(usable, len(objects) - len(usable), following, error)
 
     return transport.request(request, read)
@@ -123,7 +125,7 @@ def _objects(document: Any, wrapper: str, keys: Sequence[str]) -> list[Any]:  # 
     if items and not any(_has_ids(item, keys) for item in items):
         if not all(_has_texts(item, keys) for item in items):
             raise TransientError(f"the reply is not a list of {wrapper}")
-        raise MalformedReplyError(
+        raise MalformedResponseError(
             f"each {' or '.join(keys)} in the reply is empty, too long, or no plain text: {SUPPORT}"
         )
     return items

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from requests.utils import parse_header_links
 
-from tap_clarity.api.errors import MalformedReplyError
+from tap_clarity.api.errors import MalformedResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ def next_page(document: Mapping[str, Any], headers: Mapping[str, str]) -> NextPa
     """Find the next page of a list; None if this one is the last.
 
     Raises:
-        MalformedReplyError: If the list continues, but the response does not say where.
+        MalformedResponseError: If the list continues, but the response does not say where.
     """
     places = [document, *(document[name] for name in CONTAINERS if name in document)]
     members = [place for place in places if isinstance(place, dict)]
@@ -56,7 +56,7 @@ def next_page(document: Mapping[str, Any], headers: Mapping[str, str]) -> NextPa
     if found is None:
         found = _linked(headers.get("Link", ""))
     if found is None and (True in flags or any(member.get("next") is True for member in members)):
-        raise MalformedReplyError(
+        raise MalformedResponseError(
             "the list is truncated, and the response does not say how to read on: ask Clarity's "
             "support"
         )

@@ -17,11 +17,11 @@ import math
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     BlankFileError,
     FileError,
-    MalformedReplyError,
-    RequestRefusedError,
+    MalformedResponseError,
+    RequestRejectedError,
 )
 from tap_clarity.api.report_requests import RequestSender
 from tap_clarity.api.report_waits import (
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REJECTIONS = (AccessRefusedError, MalformedReplyError, RequestRefusedError)
+REJECTIONS = (AccessDeniedError, MalformedResponseError, RequestRejectedError)
 """Answers about one report that say nothing of the others."""
 MAX_DOWNLOADS = 3
 """How often a report's files are downloaded in a run, each time through fresh URLs."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     ClarityError,
-    MalformedReplyError,
-    QuotaUsedUpError,
-    RequestRefusedError,
+    MalformedResponseError,
+    QuotaExhaustedError,
+    RequestRejectedError,
 )
 from tap_clarity.core.timestamps import Window
 from tap_clarity.planning.reports import Report
@@ -181,7 +181,7 @@ class RequestSender(Generic[T]):
         """Request a window, in place of a report that has succeeded without files if given."""
         try:
             id_ = self._request(lane, lane.body(), window)
-        except (AccessRefusedError, RequestRefusedError) as error:
+        except (AccessDeniedError, RequestRejectedError) as error:
             if replaced:
                 lane.journal.failed(replaced, str(error))
             else:
@@ -191,7 +191,7 @@ class RequestSender(Generic[T]):
             lane.journal.failed(replaced, "Clarity answers another request with the same report")
         elif any(each.id == id_ and each.window != window for each in lane.journal.pending):
             message = f"Clarity has answered the id of another report, {id_}: ask its support"
-            lane.error = lane.error or MalformedReplyError(message)
+            lane.error = lane.error or MalformedResponseError(message)
             self._is_stopped = True
         elif id_:
             empty_count = replaced.empty_count + 1 if replaced else 0
@@ -203,9 +203,9 @@ class RequestSender(Generic[T]):
         lane.journal.requested(window)
         try:
             return self._client.request_report(body, window)
-        except (AccessRefusedError, RequestRefusedError):
+        except (AccessDeniedError, RequestRejectedError):
             raise
-        except QuotaUsedUpError as error:
+        except QuotaExhaustedError as error:
             lane.journal.exhausted(error)
         except ClarityError as error:
             lane.error = lane.error or error
@@ -261,6 +261,6 @@ class RequestSender(Generic[T]):
             return None
         try:
             id_ = self._request(lane, lane.probe(ids), window)
-        except (AccessRefusedError, RequestRefusedError):
+        except (AccessDeniedError, RequestRejectedError):
             return True
         return False if id_ else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib3.exceptions import HTTPError
 
 from tap_clarity.api.error_mapping import network_error
-from tap_clarity.api.errors import MalformedReplyError, TransientError, UnavailableError
+from tap_clarity.api.errors import MalformedResponseError, TransientError, UnavailableError
 from tap_clarity.core.validators import is_text
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
     Raises:
         TransientError: If it is anything else.
         UnavailableError: If it exceeds a limit.
-        MalformedReplyError: If it holds a text or number that no database does.
+        MalformedResponseError: If it holds a text or number that no database does.
     """
     with body, _decompressed(body) as content:
         text = content.read(MAX_JSON_BYTES + 1)
@@ -153,7 +153,7 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
     except (ValueError, RecursionError) as error:
         raise TransientError(f"the reply is not JSON ({_describe(text)})") from error
     if b"\\u" in text and not all(map(is_text, _texts(document))):
-        raise MalformedReplyError(
+        raise MalformedResponseError(
             "the reply has a text that no database holds, with a NUL or half a character: "
             "ask Clarity's support"
         )
@@ -167,7 +167,7 @@ def _reject_constant(name: str) -> None:
 def _read_float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise MalformedReplyError(
+        raise MalformedResponseError(
             "the reply has a number beyond double precision: ask Clarity's support"
         )
     return number
@@ -176,7 +176,7 @@ def _read_float(text: str) -> float:
 def _read_integer(text: str) -> int:
     number = int(text)
     if number not in INT64:
-        raise MalformedReplyError("the reply has a number beyond 64 bits: ask Clarity's support")
+        raise MalformedResponseError("the reply has a number beyond 64 bits: ask Clarity's support")
     return number
 
 

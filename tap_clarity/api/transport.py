@@ -26,9 +26,9 @@ from tap_clarity.api.error_mapping import (
 from tap_clarity.api.errors import (
     AmbiguousError,
     ClarityError,
-    MalformedReplyError,
+    MalformedResponseError,
     NotSentError,
-    QuotaUsedUpError,
+    QuotaExhaustedError,
     TooManyRequestsError,
     TransientError,
     UnavailableError,
@@ -148,14 +148,14 @@ class Transport:
         """Give the path, and query, of a link in a response to the request for a path.
 
         Raises:
-            MalformedReplyError: If it leads elsewhere, where the API key must not go.
+            MalformedResponseError: If it leads elsewhere, where the API key must not go.
         """
         try:
             url = urljoin(self._api_url + path, link)
         except ValueError:
             url = ""
         if not url.startswith(f"{self._api_url}/"):
-            raise MalformedReplyError(
+            raise MalformedResponseError(
                 f"GET {path}: the link to the next page leads out of the API, and is not followed: "
                 "ask Clarity's support"
             )
@@ -196,7 +196,7 @@ class Transport:
             wait = math.inf if error.retry_after is None else error.retry_after
             if request.is_idempotent or wait <= MAX_RATE_LIMIT_WAIT:
                 raise
-            raise QuotaUsedUpError(str(error)) from None
+            raise QuotaExhaustedError(str(error)) from None
         except TransientError as error:
             if request.is_idempotent:
                 raise

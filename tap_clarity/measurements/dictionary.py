@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TRUTH = {"true": True, "false": False, "": None}
+_BOOLEANS = {"true": True, "false": False, "": None}
 
 
 class Metric(NamedTuple):
@@ -91,6 +91,6 @@ def _metric(row: Mapping[str, str]) -> Metric:
         averaging_period=row["averaging_period"],
         index_standard=row["index_standard"] or None,
         english_label=row["english_label"] or None,
-        cloud_calibrated=_TRUTH[row["cloud_calibrated"]],
+        cloud_calibrated=_BOOLEANS[row["cloud_calibrated"]],
         category=row["category"] or None,
     )

@@ -1,4 +1,4 @@
-"""Reads measurements in whatever format they come: the content decides, not the request."""
+"""Detects the format of measurements by their content, not by what was requested."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 PARQUET = b"PAR1"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PEEK = 1 << 16
+CHUNK = 1 << 16
 
 
 def read_measurements(content: BinaryIO, expected: Expected) -> Iterable[Measurement]:
-    """Read measurements from a seekable, unzipped reply or file; its header is read at once.
+    """Read measurements from a seekable, decompressed body; its header is read at once.
 
     With `may_be_blank`, content without a header or a list is empty: no bytes, white space, `""`, a
     header without the columns that rows would need, and in responses without a window `[]`, `{}`
     and `{"data": null}`.
 
     Raises:
-        UnreadableError: If it is neither CSV, JSON (of a recent reply) nor Parquet of measurements;
-            on demand, for the first row that is not what was asked for.
+        UnreadableError: If it is neither CSV, JSON (of recent data) nor Parquet of measurements;
+            on demand, for the first row that is not what was requested.
     """
     start = _first_bytes(content)
     is_blank = expected.may_be_blank and _is_blank(start, content, expected)
@@ -53,9 +53,9 @@ def read_measurements(content: BinaryIO, expected: Expected) -> Iterable[Measure
 
 
 def _first_bytes(content: BinaryIO) -> bytes:
-    """Read up to the first bytes that are no white space, and give some of them."""
-    start = content.read(PEEK).removeprefix(BYTE_ORDER_MARK).lstrip()
-    while not start and (chunk := content.read(PEEK)):
+    """Read to the first bytes that are not white space, and return some of them."""
+    start = content.read(CHUNK).removeprefix(BYTE_ORDER_MARK).lstrip()
+    while not start and (chunk := content.read(CHUNK)):
         start = chunk.lstrip()
     return start
 
@@ -65,5 +65,5 @@ def _is_blank(start: bytes, rest: BinaryIO, expected: Expected) -> bool:
     compact = b"".join(start.split())
     empty = {b"", b'""'} if expected.window else {b"", b'""', b"[]"}
     return compact in empty and not any(
-        chunk.strip() for chunk in iter(partial(rest.read, PEEK), b"")
+        chunk.strip() for chunk in iter(partial(rest.read, CHUNK), b"")
     )

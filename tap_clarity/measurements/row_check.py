@@ -77,7 +77,7 @@ class RowCheck:
             return
         self._room -= 1
         if self._room < 0:
-            self._forget()
+            self._shrink()
 
     def _insert(self, times: array[int], time: int) -> bool:
         """Remember a time that is not the last of its id; False if it is there already."""
@@ -91,7 +91,7 @@ class RowCheck:
         times.insert(position, time)
         return True
 
-    def _forget(self) -> None:
+    def _shrink(self) -> None:
         """Keep the first and the last time of each id, or nothing if the ids fill the memory."""
         self.is_exact = False
         size = MAX_REMEMBERED_BYTES // _TIME_BYTES

@@ -11,9 +11,9 @@ from singer_sdk import metrics
 from singer_sdk import typing as th
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     ClarityError,
-    MalformedReplyError,
+    MalformedResponseError,
     NotFoundError,
 )
 from tap_clarity.api.listing import Listing
@@ -76,7 +76,7 @@ class ObjectStream(ClarityStream):
         for item in objects:
             try:
                 record = make_record(self, item)
-            except MalformedReplyError:
+            except MalformedResponseError:
                 return  # the stream will end there, too
             if self.stream_maps[0].get_filter_result(record):  # else the SDK skips its children
                 yield from filter(None, self.generate_child_contexts(record, None))
@@ -117,7 +117,7 @@ class ChildObjectStream(ClarityStream):
             for item in listing.objects:
                 yield make_record(self, item, **context)
             check_listing(self, listing)
-        except (NotFoundError, AccessRefusedError) as error:
+        except (NotFoundError, AccessDeniedError) as error:
             self.fail(error)  # this one only: the others may be fine
         except ClarityError:
             self._is_aborted = True
@@ -154,13 +154,13 @@ def make_record(stream: ObjectStream | ChildObjectStream, item: JsonObject, **ke
     """Make a record of an object; `keys` are key values that it need not repeat.
 
     Raises:
-        MalformedReplyError: If a key value is missing.
+        MalformedResponseError: If a key value is missing.
     """
     renamed = _renamed(item, stream.synonyms)
     record = conform_record(renamed, stream.schema) | {"org": stream.run.settings.org} | keys
     for name in stream.primary_keys:
         if record.get(name) is None:
-            raise MalformedReplyError(
+            raise MalformedResponseError(
                 f"{stream.source}: Clarity sent an object without {name}; nothing can be made "
                 "of it: ask Clarity's support"
             )
@@ -175,7 +175,7 @@ def check_listing(stream: ClarityStream, listing: Listing) -> None:
     """
     if listing.skipped:
         stream.fail(
-            MalformedReplyError(
+            MalformedResponseError(
                 f"{listing.skipped} objects skipped: their ids are missing or malformed; ask "
                 "Clarity's support"
             )

@@ -69,7 +69,7 @@ class Prefetcher(Generic[T]):
         return future.result()
 
     def stop(self) -> None:
-        """Fetch nothing more, save what is in flight."""
+        """Fetch nothing more, except what is in flight."""
         self._upcoming = iter(())
         for future in self._started.values():
             future.cancel()

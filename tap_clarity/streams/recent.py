@@ -7,13 +7,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     ClarityError,
     CredentialsError,
     FileError,
-    KeyRefusedError,
+    KeyRejectedError,
     NotFoundError,
-    RequestRefusedError,
+    RequestRejectedError,
 )
 from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.output.record_count import RecordCount
@@ -179,7 +179,7 @@ class RecentMeasurements(MeasurementStream):
             # How a continuation without news looks is not documented; a query has rows.
             open_body = partial(self.writer.open, may_be_blank=True)
             return step, self.run.client.continue_recent(step.token, open_body)
-        except (KeyRefusedError, AccessRefusedError, RequestRefusedError) as error:
+        except (KeyRejectedError, AccessDeniedError, RequestRejectedError) as error:
             # How an expired token is rejected is unknown. If it is the key, the query fails too.
             self.logger.debug("The continuation token is refused: %s", error)
         frequency, reason = self.run.settings.frequency, QueryReason.TOKEN_REJECTED
@@ -196,7 +196,7 @@ class RecentMeasurements(MeasurementStream):
             response = request(step.start)
         except NotFoundError:
             raise
-        except RequestRefusedError as error:
+        except RequestRejectedError as error:
             response = request(None)
             self.logger.warning(
                 "%s: startTime %s rejected: %s; queried without it", self.name, start, error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from tap_clarity.core.timestamps import format_instant
 from tap_clarity.demo.environment import clean_environment
 from tests.support.expected_models import Expected
-from tests.support.meltano_project import MELTANO_YML, check_same
+from tests.support.meltano.project import MELTANO_YML, check_same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

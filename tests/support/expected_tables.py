@@ -1,4 +1,4 @@
-"""What the sandbox's world holds, as the tables of all streams have to hold it."""
+"""The expected tables of all streams, from the data of the sandbox."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_clarity.core.timestamps import format_instant
 from tap_clarity.measurements.schema import wide_columns
-from tests.support.meltano_project import REPORT_TAKES
+from tests.support.meltano.project import REPORT_TAKES
+from tests.support.stream_schemas import columns, keys
 from tests.support.tap_process import expected_records
-from tests.support.warehouses.schemas import columns, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +57,11 @@ def daily(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
 def hourly_wide(sandbox: Sandbox) -> list[Record]:
     """Tell the datasource measurements of HOURLY."""
     start, end = (datetime.fromisoformat(HOURLY[name]) for name in ("start_date", "end_date"))
-    truth = sandbox.expected.measurements("hour", start, end, sandbox.clock.now() + REPORT_TAKES)
+    measurements = sandbox.expected.measurements(
+        "hour", start, end, sandbox.clock.now() + REPORT_TAKES
+    )
     wide = columns("datasource_measurements", "wide", "hour")
-    return _widened(expected_records(truth, qc_flags=True).values(), wide)
+    return _widened(expected_records(measurements, qc_flags=True).values(), wide)
 
 
 def dictionary() -> list[Record]:
@@ -77,7 +79,10 @@ def dictionary() -> list[Record]:
 def resource(sandbox: Sandbox, stream: str) -> list[Record]:
     """Tell the table of metadata; what has no column is kept beside."""
     known = dict.fromkeys(columns(stream))
-    return [_fitted(told, known) for told in sandbox.expected.records(stream, sandbox.clock.now())]
+    return [
+        _conformed(sent_object, known)
+        for sent_object in sandbox.expected.records(stream, sandbox.clock.now())
+    ]
 
 
 def in_utc(value: str | None) -> str | None:
@@ -93,20 +98,22 @@ def _resources(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
     }
 
 
-def _fitted(told: Record, known: Record) -> Record:
-    beside = {name: value for name, value in told.items() if name not in known}
-    fitting = {name: value for name, value in told.items() if name in known}
-    return known | fitting | {"additional_fields": beside or None}
+def _conformed(sent_object: Record, known: Record) -> Record:
+    additional = {name: value for name, value in sent_object.items() if name not in known}
+    known_fields = {name: value for name, value in sent_object.items() if name in known}
+    return known | known_fields | {"additional_fields": additional or None}
 
 
 def _measurements(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:
     expected, now = sandbox.expected, sandbox.clock.now()
-    built, midnight = now + REPORT_TAKES, now.replace(hour=0, minute=0)
+    report_time, midnight = now + REPORT_TAKES, now.replace(hour=0, minute=0)
     recent = expected.measurements("day", now - _CACHE, now, now)
-    report = expected.measurements("day", _START, midnight, built)
-    nodes = expected.measurements_of_sources("day", _START, midnight, built, expected.node_ids(now))
+    report = expected.measurements("day", _START, midnight, report_time)
+    nodes = expected.measurements_of_sources(
+        "day", _START, midnight, report_time, expected.node_ids(now)
+    )
     sites = expected.measurements_of_sources(
-        "day", _START, midnight, built, expected.reference_site_ids(now)
+        "day", _START, midnight, report_time, expected.reference_site_ids(now)
     )
     return {
         "recent_measurements": expected_records(recent, qc_flags=True),

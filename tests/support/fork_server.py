@@ -1,10 +1,10 @@
-"""Runs the launcher in processes of its own that need not load everything anew.
+"""Runs the tap in forked processes, which need not import everything again.
 
     python -m tests.support.fork_server PATH     serves on a socket at PATH until standard input is
     closed
 
 Loading the SDK takes longer than most runs of the tap. So a server loads it once, and forks a
-process for each run, which is like any other: with arguments, environment and output of its own.
+process for each run, with its own arguments, environment and output.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support import launcher
+from tests.support import tap_launcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-LONGEST_MESSAGE = 1 << 20
+MAX_MESSAGE_BYTES = 1 << 20
 
 
 def run(
@@ -44,13 +44,13 @@ def run(
     with (
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as errors,
-        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection_socket,
     ):
-        call.settimeout(timeout)
-        call.connect(_server(server))
+        connection_socket.settimeout(timeout)
+        connection_socket.connect(_server(server))
         message = json.dumps({"args": list(args), "env": dict(env)}).encode()
-        socket.send_fds(call, [message], [output.fileno(), errors.fileno()])
-        status = int(call.recv(LONGEST_MESSAGE))
+        socket.send_fds(connection_socket, [message], [output.fileno(), errors.fileno()])
+        status = int(connection_socket.recv(MAX_MESSAGE_BYTES))
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(args, status, output.read(), errors.read())
@@ -85,13 +85,13 @@ def serve(path: str, main: Callable[[], None]) -> None:
         server.listen()
         gc.freeze()  # at its end a process would go through all that was loaded before it began
         print("ready", flush=True)  # noqa: T201
-        while _is_wanted(server):
+        while wait_for_connection(server):
             connection, _ = server.accept()
             with connection:
-                message, descriptors, _, _ = socket.recv_fds(connection, LONGEST_MESSAGE, 2)
+                message, descriptors, _, _ = socket.recv_fds(connection, MAX_MESSAGE_BYTES, 2)
                 child = os.fork()
                 if not child:
-                    _become(json.loads(message), descriptors)
+                    take_over_process(json.loads(message), descriptors)
                     main()
                     return
                 for descriptor in descriptors:
@@ -100,13 +100,13 @@ def serve(path: str, main: Callable[[], None]) -> None:
                 connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _is_wanted(server: socket.socket) -> bool:
+def wait_for_connection(server: socket.socket) -> bool:
     """Wait for a call, or for the end of standard input."""
     ready, _, _ = select.select([server, sys.stdin], [], [])
     return server in ready
 
 
-def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+def take_over_process(request: dict[str, Any], descriptors: list[int]) -> None:
     """Turn into the process that was asked for."""
     for descriptor, standard in zip(descriptors, (1, 2), strict=True):
         os.dup2(descriptor, standard)
@@ -117,4 +117,4 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], launcher.main)
+    serve(sys.argv[1], tap_launcher.main)

@@ -1,4 +1,4 @@
-"""Fuzzing: how many examples are tried, and what they are drawn from."""
+"""Fuzzing: the number of examples, and what they are generated from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Json = Any
 
 
 def fuzz(
-    *drawn: st.SearchStrategy[Any], in_ci: int = 200, **named: st.SearchStrategy[Any]
+    *positional: st.SearchStrategy[Any], in_ci: int = 200, **named: st.SearchStrategy[Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Try a test with what is drawn: so often in CI, ten thousand times with `--thorough`."""
 
@@ -39,8 +39,8 @@ def fuzz(
             EXAMPLES[test.__name__] += 1
             test(*args, **kwargs)
 
-        most = max(in_ci, settings().max_examples)
-        return settings(max_examples=most)(given(*drawn, **named)(counted))
+        max_examples = max(in_ci, settings().max_examples)
+        return settings(max_examples=max_examples)(given(*positional, **named)(counted))
 
     return decorate
 
@@ -70,14 +70,14 @@ documents: st.SearchStrategy[Json] = st.recursive(
 ids = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=9)
 
 
-def written(document: Json, *, plain: bool) -> bytes:
+def to_json_bytes(document: Json, *, plain: bool) -> bytes:
     """Write a document as a server might, right or wrong."""
     return json.dumps(document, ensure_ascii=plain).encode("utf-8", "surrogatepass")
 
 
-def is_sound(document: Json) -> bool:
+def is_storable(document: Json) -> bool:
     """Whether a database could hold all of it."""
-    return all(_is_sound(leaf) for leaf in leaves(document))
+    return all(_is_storable_leaf(leaf) for leaf in leaves(document))
 
 
 def leaves(document: Json) -> Iterator[Json]:
@@ -92,7 +92,7 @@ def leaves(document: Json) -> Iterator[Json]:
         yield document
 
 
-def _is_sound(leaf: Json) -> bool:
+def _is_storable_leaf(leaf: Json) -> bool:
     if isinstance(leaf, str):
         return "\0" not in leaf and not any("\ud800" <= each <= "\udfff" for each in leaf)
     if isinstance(leaf, float):
@@ -106,6 +106,8 @@ def mutants(draw: st.DrawFn, content: bytes, pieces: tuple[bytes, ...] = ()) -> 
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(content)))
         end = min(len(content), start + draw(st.integers(0, 20)))
-        put = draw(st.sampled_from([b"", content[start:end] * 2, *pieces]) | st.binary(max_size=4))
-        content = content[:start] + put + content[end:]
+        replacement = draw(
+            st.sampled_from([b"", content[start:end] * 2, *pieces]) | st.binary(max_size=4)
+        )
+        content = content[:start] + replacement + content[end:]
     return content

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tap_clarity.sandbox import Sandbox
 from tests.support import expected_tables
 from tests.support.constants import NOW
-from tests.support.meltano_project import CACHE, FIRST_RUN, REPORT_TAKES, START, hourly
+from tests.support.meltano.project import CACHE, FIRST_RUN, REPORT_TAKES, START, hourly
 from tests.support.tap_process import run_tap
 
 if TYPE_CHECKING:

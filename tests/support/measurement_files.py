@@ -1,4 +1,4 @@
-"""Writes measurements as Clarity's formats have them, on its own, and reads them by the tap."""
+"""Writes measurements in Clarity's formats without the tap's code, and reads them with the tap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DUPLICATES = (
 OUTSIDE = "Rows outside the requested window (2026-03-10 00:00 to 2026-03-11 00:00): {}; they are "
 OUTSIDE += "written"
 
-quickly = settings(max_examples=max(100, settings().max_examples))
+many_examples = settings(max_examples=max(100, settings().max_examples))
 
 
 def expect(

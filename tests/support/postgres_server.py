@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests, thrown away afterwards: on loopback, without a password."""
+"""A temporary PostgreSQL server for tests: on loopback, without a password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.tap_process import Record
 
 HOST, USER, DATABASE = "127.0.0.1", "postgres", "postgres"
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 _SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -78,7 +78,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server, also after it was killed, and wait until it answers."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_SECONDS
         self._launch()
         while not self._answers():
             assert time.monotonic() < end, self._log.read_text(encoding="utf-8")
@@ -90,12 +90,12 @@ class Postgres:
     def stop(self) -> None:
         """Stop the server, whoever is still connected."""
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(PATIENCE)
+        self._process.wait(TIMEOUT_SECONDS)
 
     def kill(self) -> None:
         """Kill the server with all its processes, as a crash would."""
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(PATIENCE)
+        self._process.wait(TIMEOUT_SECONDS)
 
     def rows(self, sql: str) -> list[Record]:
         """Run a query, and give its rows as PostgreSQL tells them in JSON."""

@@ -1,10 +1,11 @@
-"""A tap that is still running: stopped, stalled, or left by its reader."""
+"""A tap as a running process: signals, and a reader that blocks."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import termios
@@ -16,7 +17,7 @@ from select import select
 from typing import IO, TYPE_CHECKING, Any
 
 from tests.support.paths import ROOT
-from tests.support.tap_process import LAUNCHER, TIMEOUT, TapRun, catalog_of
+from tests.support.tap_process import LAUNCHER, TIMEOUT, TapRun, catalog_of, sandbox_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,23 +26,24 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox import Sandbox
 
 SMALLEST_PIPE = 4096
+SIGNAL_STATUSES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 # By the sandbox's clock, except that whoever waits, waits until a signal comes.
-STANDING_STILL = """
+WAIT_FOREVER_SCRIPT = """
 import threading
-from tests.support import launcher
-launcher.SandboxClock.sleep = lambda *_: threading.Event().wait()
-launcher.main()
+from tests.support import tap_launcher
+tap_launcher.SandboxClock.sleep = lambda *_: threading.Event().wait()
+tap_launcher.main()
 """
 
 # Sends both signals to itself when the command has ended and Python shuts down.
-SIGNALLED_AT_EXIT = """
+SIGNAL_AT_EXIT_SCRIPT = """
 import atexit
 import os
 import signal
-from tests.support import launcher
+from tests.support import tap_launcher
 for signum in (signal.SIGTERM, signal.SIGINT):
     atexit.register(os.kill, os.getpid(), signum)
-launcher.main()
+tap_launcher.main()
 """
 
 
@@ -53,7 +55,7 @@ class Reader:
     text: bytes = b""
     lines_seen: int = 0
 
-    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    def read_until(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Read on, hardly further than to the next message that is wanted."""
         while not any(wanted(json.loads(line)) for line in self._next_lines()):
             assert select([self.pipe], [], [], TIMEOUT)[0], "the tap writes no more"
@@ -66,7 +68,7 @@ class Reader:
             self.lines_seen += 1
             yield line
 
-    def stall(self) -> None:
+    def wait_until_full(self) -> None:
         """Read nothing until the tap, too, is stuck: no more fits into the pipe."""
         unread = array("i", [0])
         deadline = time.monotonic() + TIMEOUT
@@ -75,7 +77,7 @@ class Reader:
             time.sleep(0.001)
             fcntl.ioctl(self.pipe, termios.FIONREAD, unread)
 
-    def rest(self) -> bytes:
+    def read_rest(self) -> bytes:
         """Read to the end; gives all that was ever read."""
         self.text += self.pipe.read()
         return self.text
@@ -88,7 +90,7 @@ class RunningTap:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def waits_for(self, words: str) -> None:
+    def wait_for_log(self, words: str) -> None:
         """Return once the tap has said these words on standard error."""
         deadline = time.monotonic() + TIMEOUT
         while words not in self.log.read_text():
@@ -125,8 +127,7 @@ def running(
         **settings: Settings beside those that lead to the sandbox.
     """
     (folder / "temporary").mkdir()
-    config = {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org}
-    files = {"--config": config | settings, "--catalog": catalog_of(streams)}
+    files = {"--config": sandbox_settings(sandbox) | settings, "--catalog": catalog_of(streams)}
     for option, content in files.items():
         path = folder / option.strip("-")
         path.write_text(json.dumps(content))

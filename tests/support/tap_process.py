@@ -1,4 +1,4 @@
-"""Runs the tap as its users do, as a process, and reads what it wrote."""
+"""Runs the tap as a process, as users do, and reads its output."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from tests.support import fork_server as preloaded
+from tests.support import fork_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tap_clarity.sandbox import Measurement, Sandbox
 
-LAUNCHER = Path(__file__).parent / "launcher.py"
+LAUNCHER = Path(__file__).parent / "tap_launcher.py"
 TIMEOUT = 120
 Json = Any
 Record = dict[str, Any]
@@ -62,8 +62,8 @@ class TapRun:
     def metric(self, name: str, stream: str) -> Json:
         """The last value that the SDK's metrics give of a stream."""
         points = [json.loads(line.split("METRIC: ", 1)[1]) for line in self._metric_lines()]
-        ours = [p for p in points if p["metric"] == name and p["tags"]["stream"] == stream]
-        return ours[-1]["value"]
+        stream_points = [p for p in points if p["metric"] == name and p["tags"]["stream"] == stream]
+        return stream_points[-1]["value"]
 
     def _metric_lines(self) -> list[str]:
         return [line for line in self.errors.splitlines() if "METRIC: " in line]
@@ -75,7 +75,7 @@ class TapRun:
         return states[-1] if states else {}
 
     @property
-    def complaints(self) -> list[str]:
+    def error_lines(self) -> list[str]:
         """The error lines, without time and logger."""
         return [
             line.split("|", 3)[3].strip() for line in self.errors.splitlines() if "| ERROR " in line
@@ -106,11 +106,7 @@ def run_tap(
         env: Further environment variables.
         **settings: Settings beside those that lead to the sandbox.
     """
-    config: Record = {
-        "api_url": sandbox.url,
-        "api_key": sandbox.api_key,
-        "org": sandbox.org,
-    } | settings
+    config = sandbox_settings(sandbox) | settings
     with tempfile.TemporaryDirectory() as folder:
         files = {"--config": config}
         if streams is not None:
@@ -129,10 +125,15 @@ def run_tap(
         return launch(sandbox, args, env or {})
 
 
+def sandbox_settings(sandbox: Sandbox) -> dict[str, Json]:
+    """Give the settings with which the tap reads from a sandbox."""
+    return {"api_url": sandbox.url, "api_key": sandbox.api_key, "org": sandbox.org}
+
+
 def launch(sandbox: Sandbox, args: Sequence[str], env: Mapping[str, str]) -> TapRun:
     """Run the tap's command line by the sandbox's clock, with exactly these arguments."""
     environment = {**os.environ, "TEST_SANDBOX_URL": sandbox.url, **env}
-    done = preloaded.run(args, environment, TIMEOUT)
+    done = fork_server.run(args, environment, TIMEOUT)
     return TapRun(done.returncode, done.stdout, done.stderr.decode())
 
 
@@ -218,7 +219,7 @@ def _time(instant: datetime) -> str:
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def calls(sandbox: Sandbox, method: str = "", path: str = "") -> Iterator[Json]:
+def received_requests(sandbox: Sandbox, method: str = "", path: str = "") -> Iterator[Json]:
     """Give the requests that the sandbox has answered, of a method and a part of the path."""
     return (
         request

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tap_clarity.sandbox.api import report_files
 from tap_clarity.sandbox.api.errors import ApiError, bad_request
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox.api.report_query import ReportQuery
     from tap_clarity.sandbox.http.http_types import Response
     from tap_clarity.sandbox.world.world import Window, World
-
-_ID_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class Reports:
         with self._lock:
             self._quota.use(now)
             number = combine(self.world.seed, now, len(self._reports))
-            report_id = "JB" + encode(number, _ID_ALPHABET, 8)
+            report_id = "JB" + encode(number, 8)
             window = (query.kind, query.window)
             self._reports[report_id] = Report(
                 report_id=report_id,

@@ -143,6 +143,7 @@ class Api:
         return node
 
     def _authorized_time(self, request: Request) -> int:
+        """Check the org, and return the time."""
         self._authorize(request.query.get("org"))
         return self.clock.millis()
 

@@ -20,7 +20,6 @@ DEPLOYED_AT: Final = parse("2023-06-05T08:00:00Z")
 
 _CENTRE: Final = (43.21, -30.42)  # open sea: no reader takes Saltbay for a real city
 _LETTERS: Final = string.ascii_uppercase
-_ID_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 _ROLES: Final[tuple[Role, ...]] = (
     "swapped",
     "reference",
@@ -159,7 +158,7 @@ def build_datasource(seed: int, index: int, anchor: int, quirks: Quirks) -> Data
     """Generate a datasource; its special events, if any, are in the two days after `anchor`."""
     own_seed = combine(seed, index)
     role = _role(index)
-    datasource_id = f"D{encode(mix(own_seed), _LETTERS, 4)}{index % 10_000:04d}"
+    datasource_id = f"D{encode(mix(own_seed), 4, _LETTERS)}{index % 10_000:04d}"
     reference = role == "reference"
     latitude, longitude = _coordinates(own_seed, index)
     return Datasource(
@@ -220,11 +219,11 @@ def _modules(role: Role, index: int) -> frozenset[str]:
 
 
 def source_id(own_seed: int, number: int, letter: str = "A") -> str:
-    return letter + encode(combine(own_seed, 5, number), _ID_ALPHABET, 7)
+    return letter + encode(combine(own_seed, 5, number), 7)
 
 
 def _subscription_id(own_seed: int, number: int) -> str:
-    return "S" + encode(combine(own_seed, 6, number), _ID_ALPHABET, 8)
+    return "S" + encode(combine(own_seed, 6, number), 8)
 
 
 def _source_history(

@@ -6,6 +6,7 @@ import hashlib
 
 _MASK = (1 << 64) - 1
 _FRACTION_STEP = 2.0**-53
+_ID_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
 
 def mix(value: int) -> int:
@@ -34,7 +35,7 @@ def fraction(value: int) -> float:
     return (value >> 11) * _FRACTION_STEP
 
 
-def encode(value: int, alphabet: str, length: int) -> str:
+def encode(value: int, length: int, alphabet: str = _ID_ALPHABET) -> str:
     """Write a number in an alphabet, for ids."""
     letters = []
     for _ in range(length):

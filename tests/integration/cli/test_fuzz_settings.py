@@ -1,4 +1,4 @@
-"""Whatever a setting holds, in a file or a variable: it means that, or is refused by name."""
+"""Fuzzing of settings and environment variables: each value is read exactly or rejected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ names = st.sampled_from(sorted(PROPERTIES))
 def values(draw: st.DrawFn, name: str) -> Json:
     """Give any JSON, or what may well be right."""
     spec = PROPERTIES[name]
-    likely = {
+    strategies_by_type = {
         "string": texts | st.text(max_size=9) | st.dates().map(str) | st.datetimes().map(str),
         "integer": st.integers(-3, 50) | st.integers(),
         "number": st.floats() | st.integers() | st.floats().map(str),
@@ -34,11 +34,15 @@ def values(draw: st.DrawFn, name: str) -> Json:
         "array": st.lists(texts | st.text(min_size=1, max_size=9), max_size=3),
     }
     (kind, *_) = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
-    choices = [value for value in spec.get("enum", []) if value is not None]
-    return draw(likely[kind] | documents | st.sampled_from([*choices, *choices, None, "hour"]))
+    enum_values = [value for value in spec.get("enum", []) if value is not None]
+    return draw(
+        strategies_by_type[kind]
+        | documents
+        | st.sampled_from([*enum_values, *enum_values, None, "hour"])
+    )
 
 
-def meaning(name: str, value: Json) -> Json:
+def expected_value(name: str, value: Json) -> Json:
     """Tell what a value means, where it is sound."""
     match value:
         case list():
@@ -51,7 +55,7 @@ def meaning(name: str, value: Json) -> Json:
 
 
 @fuzz(names.flatmap(lambda name: st.tuples(st.just(name), values(name))))
-def test_a_setting_means_what_it_says_or_is_refused_by_name(setting: tuple[str, Json]) -> None:
+def test_setting_is_read_exactly_or_rejected_with_its_name(setting: tuple[str, Json]) -> None:
     name, value = setting
     config = REQUIRED | {name: value}
     given = {key: each for key, each in config.items() if each is not None}
@@ -65,13 +69,13 @@ def test_a_setting_means_what_it_says_or_is_refused_by_name(setting: tuple[str, 
     if name == "output_frequency" and value is not None:
         assert settings.frequency.name == value
     elif value is not None:
-        found = getattr(settings, name)
-        assert found == meaning(name, value)
-        assert not isinstance(found, float) or math.isfinite(found)
+        value_read = getattr(settings, name)
+        assert value_read == expected_value(name, value)
+        assert not isinstance(value_read, float) or math.isfinite(value_read)
 
 
 @fuzz(st.dictionaries(texts | names, documents, max_size=3))
-def test_whatever_a_file_holds_each_line_names_what_is_wrong(config: dict[str, Json]) -> None:
+def test_each_error_for_arbitrary_config_names_a_setting(config: dict[str, Json]) -> None:
     given = {name: value for name, value in config.items() if value is not None}
     for line in validate_config(given, copy.deepcopy(SCHEMA), complete=True):
         assert line.startswith("setting ")
@@ -85,7 +89,7 @@ variables = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_s
 
 
 @fuzz(st.dictionaries(names, variables, max_size=2))
-def test_a_variable_is_read_or_refused_by_name(given: dict[str, str]) -> None:
+def test_environment_variable_is_read_or_rejected_with_its_name(given: dict[str, str]) -> None:
     environment = {ENV_PREFIX + name.upper(): text for name, text in given.items()}
     problems = [*misread_variables(environment, PROPERTIES)]
     for line in problems:

@@ -1,4 +1,4 @@
-"""Whatever stands where a time should: it is that instant, or refused; and no wait is endless."""
+"""Fuzzing of timestamps and Retry-After: each is read exactly or rejected; waits are bounded."""
 
 from __future__ import annotations
 
@@ -24,64 +24,68 @@ iso_like = st.from_regex(
     r"(Z|[+-][0-9]{0,4}:?[0-9:]{0,8})?\n?",
     fullmatch=True,
 )
-figures = st.sampled_from(["0", "10", "31", "59", "99", "2026", "9999", "9" * 20, "9" * 5000, "-1"])
+digits = st.sampled_from(["0", "10", "31", "59", "99", "2026", "9999", "9" * 20, "9" * 5000, "-1"])
 http_like = st.builds(
     "{0} {1} {2} {3} {4}:{5}:{6} {7}{8}".format,
     st.sampled_from(["Tue,", "", "xyz"]),
-    figures | st.just("10"),
+    digits | st.just("10"),
     st.sampled_from(["Mar", "Mrz", ""]),
-    figures | st.just("2026"),
-    *[figures | st.just("09")] * 3,
+    digits | st.just("2026"),
+    *[digits | st.just("09")] * 3,
     st.sampled_from(["GMT", "-0000", "Z", "+", "-"]),
-    figures | st.just(""),
+    digits | st.just(""),
 )
 
 
 @fuzz(instants, st.sampled_from("T "), st.sampled_from(["milliseconds", "microseconds", "seconds"]))
-def test_an_instant_is_read_to_the_millisecond(instant: datetime, between: str, to: str) -> None:
-    text = instant.isoformat(between, to)
-    read = parse_instant(text)
-    assert read.tzinfo is UTC
+def test_timestamp_is_read_to_the_millisecond(
+    instant: datetime, separator: str, timespec: str
+) -> None:
+    text = instant.isoformat(separator, timespec)
+    parsed = parse_instant(text)
+    assert parsed.tzinfo is UTC
     assert (
-        timedelta(0) <= instant - read < (timedelta(seconds=1) if to == "seconds" else MILLISECOND)
+        timedelta(0)
+        <= instant - parsed
+        < (timedelta(seconds=1) if timespec == "seconds" else MILLISECOND)
     )
-    assert parse_instant(format_instant(read)) == read
+    assert parse_instant(format_instant(parsed)) == parsed
 
 
 @fuzz(texts | iso_like)
-def test_any_text_is_an_instant_or_refused(text: str) -> None:
+def test_arbitrary_text_is_a_timestamp_or_rejected(text: str) -> None:
     try:
-        read = parse_instant(text)
+        parsed = parse_instant(text)
     except ValueError:
         return
-    assert parse_instant(format_instant(read)) == read
-    assert read.year == int(text[:4]) or abs(read.year - int(text[:4])) == 1
+    assert parse_instant(format_instant(parsed)) == parsed
+    assert parsed.year == int(text[:4]) or abs(parsed.year - int(text[:4])) == 1
 
 
 @fuzz(st.integers(0, 400 * 86400), offsets)
-def test_a_wait_is_as_long_as_it_says(seconds: int, offset: timezone) -> None:
-    then = (NOW + timedelta(seconds=seconds)).astimezone(offset)
+def test_retry_after_is_read_exactly(seconds: int, offset: timezone) -> None:
+    retry_at = (NOW + timedelta(seconds=seconds)).astimezone(offset)
     wait = min(seconds, MAX_RETRY_AFTER)
     assert parse_retry_after(str(seconds), NOW) == wait
-    assert parse_retry_after(format_datetime(then), NOW) == wait
+    assert parse_retry_after(format_datetime(retry_at), NOW) == wait
 
 
 @fuzz(texts | http_like | st.from_regex(r"[+-]?[0-9.e]{0,400}", fullmatch=True))
-def test_no_text_asks_for_an_endless_wait(text: str) -> None:
+def test_no_retry_after_text_causes_an_unbounded_wait(text: str) -> None:
     wait = parse_retry_after(text, NOW)
     assert wait is None or 0 <= wait <= MAX_RETRY_AFTER
 
 
 @fuzz(texts | http_like)
-def test_any_date_of_an_answer_is_an_instant_or_none(text: str) -> None:
-    at = answered_at({"Date": text})
-    assert at is None or at.tzinfo is UTC
+def test_arbitrary_date_header_is_a_timestamp_or_none(text: str) -> None:
+    answered_at_time = answered_at({"Date": text})
+    assert answered_at_time is None or answered_at_time.tzinfo is UTC
 
 
 @fuzz(
     instants | st.datetimes(naive.replace(year=2013), naive.replace(year=2030), timezones=offsets)
 )
-def test_the_date_of_an_answer_is_read_to_the_second(instant: datetime) -> None:
-    at = answered_at({"Date": format_datetime(instant)})
-    is_sane = 2014 <= instant.astimezone(UTC).year < 2100
-    assert at == (instant.replace(microsecond=0) if is_sane else None)
+def test_date_header_is_read_to_the_second(instant: datetime) -> None:
+    answered_at_time = answered_at({"Date": format_datetime(instant)})
+    is_plausible = 2014 <= instant.astimezone(UTC).year < 2100
+    assert answered_at_time == (instant.replace(microsecond=0) if is_plausible else None)

@@ -1,4 +1,4 @@
-"""`--plan` says, for people, what the next run would do, and asks Clarity for nothing."""
+"""`--plan` prints what the next run would do, without a request to Clarity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_clarity.sandbox import Sandbox
-from tests.support.report_harness import run_inside
+from tests.support.tap_in_process import run_in_process
 from tests.support.tap_process import run_tap
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def plan(sandbox: Sandbox, *args: str, **options: Any) -> str:  # noqa: ANN401
     return run.output.decode()
 
 
-def test_a_backfill_of_three_years(sandbox: Sandbox) -> None:
+def test_plan_of_a_three_year_backfill(sandbox: Sandbox) -> None:
     assert (
         plan(sandbox, start_date="2023-03-10", report_daily_limit=5)
         == """\
@@ -56,9 +56,9 @@ The backfill ends on 2026-03-18 (UTC), if the tap runs every day.
     )
 
 
-def between(sandbox: Sandbox) -> Json:
+def state_between_runs(sandbox: Sandbox) -> Json:
     """Give the state of a run that has left three pending reports, a gap, and a token."""
-    state = run_inside(
+    state = run_in_process(
         sandbox,
         streams=["recent_measurements", "datasource_measurements", "node_measurements"],
         start_date="2026-02-01",
@@ -70,8 +70,8 @@ def between(sandbox: Sandbox) -> Json:
     return state
 
 
-def test_between_two_runs(sandbox: Sandbox) -> None:
-    state = between(sandbox)
+def test_plan_between_two_runs(sandbox: Sandbox) -> None:
+    state = state_between_runs(sandbox)
     sandbox.clock.advance(15 * 3600)
     streams = ["recent_measurements", "datasource_measurements", "node_measurements"]
     assert (
@@ -105,13 +105,13 @@ The backfill ends on 2026-03-16 (UTC), if the tap runs every day.
     )
 
 
-def test_when_nothing_is_due(sandbox: Sandbox) -> None:
-    state = between(sandbox)
+def test_plan_when_nothing_is_due(sandbox: Sandbox) -> None:
+    state = state_between_runs(sandbox)
     assert (
         plan(
             sandbox,
             streams=["node_measurements"],
-            state={"bookmarks": state["bookmarks"] | {"node_measurements": delivered(state)}},
+            state={"bookmarks": state["bookmarks"] | {"node_measurements": as_delivered(state)}},
             start_date="2026-02-01",
             metric_select=ONE_METRIC,
         )
@@ -126,14 +126,14 @@ No backfill is due.
     )
 
 
-def delivered(state: Json) -> Json:
+def as_delivered(state: Json) -> Json:
     """Give the node reports' state as if all were delivered."""
     of_nodes = state["bookmarks"]["node_measurements"]
     return of_nodes | {"covered": [["2026-02-01", "2026-03-10T09:00Z"]], "reports": []}
 
 
-def test_what_meltano_keeps_is_read_too(sandbox: Sandbox) -> None:
-    state = between(sandbox)
+def test_plan_reads_state_as_stored_by_meltano(sandbox: Sandbox) -> None:
+    state = state_between_runs(sandbox)
     settings: dict[str, Any] = {"start_date": "2026-02-01", "report_window_days": 20}
     settings["metric_select"] = ONE_METRIC
     singer = plan(sandbox, state=state, **settings)
@@ -141,14 +141,19 @@ def test_what_meltano_keeps_is_read_too(sandbox: Sandbox) -> None:
     assert plan(sandbox, state={"singer_state": state}, **settings) == singer
 
 
-def test_a_query_that_has_changed_starts_again(sandbox: Sandbox) -> None:
-    text = plan(sandbox, streams=["datasource_measurements"], state=between(sandbox), qc_flags=True)
+def test_plan_of_a_changed_query_starts_from_the_beginning(sandbox: Sandbox) -> None:
+    text = plan(
+        sandbox,
+        streams=["datasource_measurements"],
+        state=state_between_runs(sandbox),
+        qc_flags=True,
+    )
     assert "datasource_measurements: settings of its query have changed, so it starts again" in text
     assert "pending" not in text
     assert "22 left today" in text  # the ledger is no part of the query
 
 
-def test_a_limit_that_is_too_low_is_said(sandbox: Sandbox) -> None:
+def test_plan_warns_if_daily_limit_is_too_low(sandbox: Sandbox) -> None:
     text = plan(sandbox, start_date="2026-02-01", report_daily_limit=0)
     assert (
         "New data alone uses up report_daily_limit, and the backfill never ends: raise it." in text
@@ -156,7 +161,7 @@ def test_a_limit_that_is_too_low_is_said(sandbox: Sandbox) -> None:
     assert "later" in text
 
 
-def test_without_measurement_streams_there_is_no_plan(sandbox: Sandbox) -> None:
+def test_no_plan_without_measurement_streams(sandbox: Sandbox) -> None:
     text = plan(sandbox, streams=["metrics", "datasources"])
     assert text.splitlines()[2:] == ["No measurement stream is selected."]
 
@@ -169,25 +174,23 @@ def test_without_measurement_streams_there_is_no_plan(sandbox: Sandbox) -> None:
         (("--state=/nowhere/state.json",), {}, "/nowhere/state.json"),
     ],
 )
-def test_mistakes_are_said_in_one_line(
+def test_invalid_settings_are_one_line(
     sandbox: Sandbox, args: tuple[str, ...], settings: dict[str, Any], line: str
 ) -> None:
     run = run_tap(sandbox, "--plan", *args, **settings)
     assert run.status == 1
     assert "Traceback" not in run.errors
-    (complaint,) = run.complaints
-    assert line in complaint
+    (error_line,) = run.error_lines
+    assert line in error_line
     assert run.output == b""
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"bookmarks": 7}'])
-def test_a_state_that_is_none_is_said_in_one_line(
-    sandbox: Sandbox, tmp_path: Path, text: str
-) -> None:
+def test_malformed_state_is_one_line(sandbox: Sandbox, tmp_path: Path, text: str) -> None:
     file = tmp_path / "state.json"
     file.write_text(text)
     run = run_tap(sandbox, "--plan", f"--state={file}")
-    told = [line for line in run.errors.splitlines() if "| ERROR " in line or "| WARN" in line]
-    assert len(told) == 1
-    assert "state" in told[0]
+    lines = [line for line in run.errors.splitlines() if "| ERROR " in line or "| WARN" in line]
+    assert len(lines) == 1
+    assert "state" in lines[0]
     assert "Traceback" not in run.errors

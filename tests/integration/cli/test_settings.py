@@ -1,4 +1,4 @@
-"""Every setting: its default, its kind and limits, and how a mistake in it is said."""
+"""Each setting: its default, its type and limits, and the error for an invalid value."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ DEFAULTS: dict[str, Json] = {
 }
 DAYS_BY_FREQUENCY = [("minute", 7, 3), ("hour", 31, 3), ("day", 366, 10)]
 
-NO_TEXTS = [5, True, [CANARY], {CANARY: CANARY}, ""]
-NO_CHOICES = [CANARY, 5, "", [CANARY], "HOUR"]
-NO_PLAIN_TEXTS = [f"{CANARY}\n", f"{CANARY}\ud800", "\0", CANARY * 30, ".."]
-NO_IDS = [
+NON_TEXTS = [5, True, [CANARY], {CANARY: CANARY}, ""]
+INVALID_CHOICES = [CANARY, 5, "", [CANARY], "HOUR"]
+UNPRINTABLE_TEXTS = [f"{CANARY}\n", f"{CANARY}\ud800", "\0", CANARY * 30, ".."]
+INVALID_IDS = [
     CANARY,
     [],
     [""],
     [CANARY, 5],
     [[CANARY]],
     {CANARY: 1},
-    *([text] for text in NO_PLAIN_TEXTS),
+    *([text] for text in UNPRINTABLE_TEXTS),
 ]
-NO_INTEGERS = [CANARY, "5", 1.5, True, [CANARY], {CANARY: 1}]
-NO_BOOLEANS = [CANARY, "true", 0, 1, [CANARY]]
-NO_DATES = [CANARY, "", 5, 20260131, True, "2026-13-01", "31.01.2026", "1969-12-31", [CANARY]]
-NO_SECONDS = [
+INVALID_INTEGERS = [CANARY, "5", 1.5, True, [CANARY], {CANARY: 1}]
+INVALID_BOOLEANS = [CANARY, "true", 0, 1, [CANARY]]
+INVALID_DATES = [CANARY, "", 5, 20260131, True, "2026-13-01", "31.01.2026", "1969-12-31", [CANARY]]
+INVALID_SECONDS = [
     CANARY,
     "",
     0,
@@ -84,8 +84,8 @@ NO_SECONDS = [
     True,
     [CANARY],
 ]
-NO_ADDRESSES = [
-    *NO_TEXTS,
+INVALID_URLS = [
+    *NON_TEXTS,
     CANARY,
     f"ftp://{CANARY}",
     f"https://{CANARY}@example.org",
@@ -93,38 +93,38 @@ NO_ADDRESSES = [
     f"https://example.org/ {CANARY}",
 ]
 HEADER_BREAKERS = [f"{CANARY}\n", f"{CANARY}\r\nx: y", f"{CANARY}\u20ac", f" {CANARY}"]
-_MISTAKES: dict[str, list[Json]] = {
-    "api_key": [*NO_TEXTS, *HEADER_BREAKERS],
-    "org": [*NO_TEXTS, *NO_PLAIN_TEXTS],
-    "api_url": NO_ADDRESSES,
-    "start_date": NO_DATES,
-    "end_date": NO_DATES,
-    "output_frequency": NO_CHOICES,
-    "datasource_ids": NO_IDS,
-    "node_ids": NO_IDS,
-    "reference_site_ids": NO_IDS,
-    "metric_select": [*NO_TEXTS, f"{CANARY}\0", f"{CANARY}\ud800"],
-    "qc_assessment": NO_BOOLEANS,
-    "qc_flags": NO_BOOLEANS,
-    "measurement_layout": NO_CHOICES,
-    "report_window_days": [*NO_INTEGERS, 0, -1, 10**12],
-    "report_interval_hours": [*NO_INTEGERS, 0, -1, 10**12],
-    "lookback_days": [*NO_INTEGERS, -1, 10**12],
-    "report_daily_limit": [*NO_INTEGERS, -1, 31],
-    "report_file_format": NO_CHOICES,
-    "report_concurrency": [*NO_INTEGERS, 0, 11],
-    "report_poll_interval": NO_SECONDS,
-    "report_wait_timeout": [*NO_INTEGERS, -1, 10**12],
-    "recover_gaps": NO_BOOLEANS,
-    "request_timeout": [*NO_INTEGERS, 0, -1, 10**12],
-    "user_agent": [*NO_TEXTS, *HEADER_BREAKERS],
+_INVALID_VALUES: dict[str, list[Json]] = {
+    "api_key": [*NON_TEXTS, *HEADER_BREAKERS],
+    "org": [*NON_TEXTS, *UNPRINTABLE_TEXTS],
+    "api_url": INVALID_URLS,
+    "start_date": INVALID_DATES,
+    "end_date": INVALID_DATES,
+    "output_frequency": INVALID_CHOICES,
+    "datasource_ids": INVALID_IDS,
+    "node_ids": INVALID_IDS,
+    "reference_site_ids": INVALID_IDS,
+    "metric_select": [*NON_TEXTS, f"{CANARY}\0", f"{CANARY}\ud800"],
+    "qc_assessment": INVALID_BOOLEANS,
+    "qc_flags": INVALID_BOOLEANS,
+    "measurement_layout": INVALID_CHOICES,
+    "report_window_days": [*INVALID_INTEGERS, 0, -1, 10**12],
+    "report_interval_hours": [*INVALID_INTEGERS, 0, -1, 10**12],
+    "lookback_days": [*INVALID_INTEGERS, -1, 10**12],
+    "report_daily_limit": [*INVALID_INTEGERS, -1, 31],
+    "report_file_format": INVALID_CHOICES,
+    "report_concurrency": [*INVALID_INTEGERS, 0, 11],
+    "report_poll_interval": INVALID_SECONDS,
+    "report_wait_timeout": [*INVALID_INTEGERS, -1, 10**12],
+    "recover_gaps": INVALID_BOOLEANS,
+    "request_timeout": [*INVALID_INTEGERS, 0, -1, 10**12],
+    "user_agent": [*NON_TEXTS, *HEADER_BREAKERS],
     "stream_maps": [CANARY, [CANARY], {"nodes": 5}, {"nodes": {"x": [CANARY]}}, {"__else__": 5}],
     "stream_map_config": [CANARY, [CANARY]],
     "flattening_enabled": [CANARY, 1],
     "flattening_max_depth": [CANARY, 1.5],
 }
-MISTAKES = [(name, value) for name, values in _MISTAKES.items() for value in values]
-SOUND: list[tuple[str, Json, Json]] = [
+INVALID_VALUES = [(name, value) for name, values in _INVALID_VALUES.items() for value in values]
+VALID_VALUES: list[tuple[str, Json, Json]] = [
     ("api_url", "http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
     ("datasource_ids", ["DB", "DA", "DB"], ("DA", "DB")),
     ("node_ids", ["N 1/ü"], ("N 1/ü",)),
@@ -169,9 +169,9 @@ VARIABLES: dict[str, tuple[str, Json]] = {
     "recover_gaps": ("off", False),
     "request_timeout": ("+90", 90),
 }
-NO_INTEGERS_AS_TEXT = ["", " ", CANARY, "1.5", "+-5", "1e3", "0x10", "1_000", "²", "9" * 5000]
-VARIABLE_MISTAKES = [
-    *[("report_daily_limit", text) for text in NO_INTEGERS_AS_TEXT],
+INVALID_INTEGERS_AS_TEXT = ["", " ", CANARY, "1.5", "+-5", "1e3", "0x10", "1_000", "²", "9" * 5000]
+INVALID_VARIABLES = [
+    *[("report_daily_limit", text) for text in INVALID_INTEGERS_AS_TEXT],
     *[("qc_flags", text) for text in ("", "maybe", CANARY, " true ", "2")],
     *[("datasource_ids", text) for text in (f'["{CANARY}', "[", f'"{CANARY}"', "5", "[5]", "[]")],
     *[("stream_maps", text) for text in ("", CANARY, f'{{"{CANARY}', "[]", "5")],
@@ -189,13 +189,13 @@ def _own_process(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def accepted(config: dict[str, Json], **options: bool) -> dict[str, Json]:
+def settings_of(config: dict[str, Json], **options: bool) -> dict[str, Json]:
     run = TapClarity(config=dict(config), **options).run
     values = asdict(run.settings)
     return values | {"output_frequency": values.pop("frequency").name}
 
 
-def refused(config: dict[str, Json], **options: bool) -> list[str]:
+def rejected(config: dict[str, Json], **options: bool) -> list[str]:
     with pytest.raises(ConfigValidationError) as refusal:
         TapClarity(config=dict(config), **options)
     return refusal.value.errors
@@ -206,37 +206,39 @@ def numbered(rows: Iterable[tuple[str, *tuple[Json, ...]]]) -> list[ParameterSet
     return [pytest.param(*row, id=f"{row[0]} {number}") for number, row in enumerate(rows)]
 
 
-def test_the_required_settings_alone_mean_the_documented_defaults() -> None:
-    assert accepted(REQUIRED) == REQUIRED | DEFAULTS
+def test_required_settings_alone_give_the_documented_defaults() -> None:
+    assert settings_of(REQUIRED) == REQUIRED | DEFAULTS
 
 
 @pytest.mark.parametrize(("frequency", "window", "lookback"), DAYS_BY_FREQUENCY)
-def test_window_and_lookback_follow_the_frequency(
+def test_default_window_and_lookback_depend_on_frequency(
     frequency: str, window: int, lookback: int
 ) -> None:
-    found = accepted(REQUIRED | {"output_frequency": frequency})
+    found = settings_of(REQUIRED | {"output_frequency": frequency})
     assert (found["report_window_days"], found["lookback_days"]) == (window, lookback)
 
 
-@pytest.mark.parametrize(("name", "value", "meaning"), numbered(SOUND))
-def test_a_sound_value_is_taken_as_it_is_meant(name: str, value: Json, meaning: Json) -> None:
-    assert accepted(REQUIRED | {name: value}) == REQUIRED | DEFAULTS | {name: meaning}
+@pytest.mark.parametrize(("name", "value", "meaning"), numbered(VALID_VALUES))
+def test_valid_value_is_accepted(name: str, value: Json, meaning: Json) -> None:
+    assert settings_of(REQUIRED | {name: value}) == REQUIRED | DEFAULTS | {name: meaning}
 
 
 @pytest.mark.parametrize(("text", "instant"), DATES)
-def test_a_date_without_zone_or_time_means_utc_and_midnight(text: str, instant: datetime) -> None:
-    assert accepted(REQUIRED | {"start_date": text})["start_date"] == instant
-    assert accepted(REQUIRED | {"end_date": text})["end_date"] == instant
+def test_date_without_zone_or_time_is_midnight_utc(text: str, instant: datetime) -> None:
+    assert settings_of(REQUIRED | {"start_date": text})["start_date"] == instant
+    assert settings_of(REQUIRED | {"end_date": text})["end_date"] == instant
 
 
 @pytest.mark.parametrize("name", [*DEFAULTS, "stream_maps", "flattening_enabled"])
-def test_null_means_not_given(name: str) -> None:
-    assert accepted(REQUIRED | {name: None}) == REQUIRED | DEFAULTS
+def test_null_is_the_same_as_missing(name: str) -> None:
+    assert settings_of(REQUIRED | {name: None}) == REQUIRED | DEFAULTS
 
 
-@pytest.mark.parametrize(("name", "value"), numbered(MISTAKES))
-def test_a_mistake_is_said_in_one_sentence_that_names_the_setting(name: str, value: Json) -> None:
-    (sentence,) = refused(REQUIRED | {name: value})
+@pytest.mark.parametrize(("name", "value"), numbered(INVALID_VALUES))
+def test_invalid_value_is_rejected_in_one_sentence_that_names_the_setting(
+    name: str, value: Json
+) -> None:
+    (sentence,) = rejected(REQUIRED | {name: value})
     assert sentence.startswith(f"setting {name} ")
     assert CANARY not in sentence
     assert "\n" not in sentence
@@ -261,8 +263,8 @@ def test_a_mistake_is_said_in_one_sentence_that_names_the_setting(name: str, val
         ("stream_maps", 5, "must be an object"),
     ],
 )
-def test_the_sentence_holds_the_remedy(name: str, value: Json, remedy: str) -> None:
-    (sentence,) = refused(REQUIRED | {name: value})
+def test_error_contains_the_remedy(name: str, value: Json, remedy: str) -> None:
+    (sentence,) = rejected(REQUIRED | {name: value})
     assert sentence.endswith(remedy)
 
 
@@ -274,34 +276,34 @@ def test_the_sentence_holds_the_remedy(name: str, value: Json, remedy: str) -> N
         ("2026-02-01", "2026-02-01T01:00+01:00"),
     ],
 )
-def test_the_end_must_be_later_than_the_start(start: str, end: str) -> None:
-    assert refused(REQUIRED | {"start_date": start, "end_date": end}) == [
+def test_end_date_must_be_after_start_date(start: str, end: str) -> None:
+    assert rejected(REQUIRED | {"start_date": start, "end_date": end}) == [
         "setting end_date must be later than start_date"
     ]
 
 
-def test_start_and_end_are_compared_as_instants() -> None:
+def test_start_and_end_date_are_compared_with_their_time_zones() -> None:
     dates = {"start_date": "2026-02-01T00:00+02:00", "end_date": "2026-01-31T23:00Z"}
-    assert accepted(REQUIRED | dates)["end_date"] == datetime(2026, 1, 31, 23, tzinfo=UTC)
+    assert settings_of(REQUIRED | dates)["end_date"] == datetime(2026, 1, 31, 23, tzinfo=UTC)
 
 
-def test_parquet_without_its_extra_is_refused_before_it_costs_a_report(
+def test_parquet_without_its_extra_is_rejected_before_a_report_is_requested(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tap_clarity.cli.validation.find_spec", lambda _: None)
-    assert refused(REQUIRED | {"report_file_format": "parquet"}) == [
+    assert rejected(REQUIRED | {"report_file_format": "parquet"}) == [
         "setting report_file_format: parquet needs pip install 'tap-clarity[parquet]'"
     ]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-@pytest.mark.parametrize("absence", [{}, None])
-def test_a_missing_setting_is_named_with_both_ways_to_give_it(name: str, absence: Json) -> None:
+@pytest.mark.parametrize("null", [{}, None])
+def test_missing_setting_is_named_with_both_ways_to_set_it(name: str, null: Json) -> None:
     config: dict[str, Json] = {key: value for key, value in REQUIRED.items() if key != name}
-    config |= {name: None} if absence is None else {}
-    (sentence,) = refused(config)
-    ways = f"in the config file, or as TAP_CLARITY_{name.upper()} with --config=ENV"
-    assert sentence == f"setting {name} is missing: give it {ways}"
+    config |= {name: None} if null is None else {}
+    (sentence,) = rejected(config)
+    how_to_set = f"in the config file, or as TAP_CLARITY_{name.upper()} with --config=ENV"
+    assert sentence == f"setting {name} is missing: give it {how_to_set}"
 
 
 @pytest.mark.parametrize(
@@ -314,8 +316,8 @@ def test_a_missing_setting_is_named_with_both_ways_to_give_it(name: str, absence
         ("zzz", "tap-clarity --about lists the settings"),
     ],
 )
-def test_an_unknown_setting_is_refused_with_what_may_be_meant(typo: str, hint: str) -> None:
-    assert refused(REQUIRED | {typo: CANARY}) == [f"setting {typo} is unknown: {hint}"]
+def test_unknown_setting_is_rejected_with_a_suggestion(typo: str, hint: str) -> None:
+    assert rejected(REQUIRED | {typo: CANARY}) == [f"setting {typo} is unknown: {hint}"]
 
 
 @pytest.mark.parametrize(
@@ -329,15 +331,13 @@ def test_an_unknown_setting_is_refused_with_what_may_be_meant(typo: str, hint: s
         ("__nodes__", {"name": f"'{CANARY}'"}),
     ],
 )
-def test_a_stream_map_that_does_not_fit_is_said_in_one_sentence(
-    stream: str, stream_map: Json
-) -> None:
-    (sentence,) = refused(REQUIRED | {"stream_maps": {stream: stream_map}})
+def test_invalid_stream_map_is_rejected_in_one_sentence(stream: str, stream_map: Json) -> None:
+    (sentence,) = rejected(REQUIRED | {"stream_maps": {stream: stream_map}})
     assert sentence.startswith("setting stream_maps: ")
     assert CANARY not in sentence
 
 
-def test_a_bug_is_not_passed_off_as_a_stream_map_that_does_not_fit(
+def test_bug_is_not_reported_as_invalid_stream_map(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Tap, "setup_mapper", Mock(side_effect=KeyError("a bug")))
@@ -345,25 +345,25 @@ def test_a_bug_is_not_passed_off_as_a_stream_map_that_does_not_fit(
         TapClarity(config=dict(REQUIRED))
 
 
-def test_an_unknown_name_cannot_break_the_line() -> None:
-    (sentence,) = refused(REQUIRED | {"zz\n\x1b[2Jz": 1})
+def test_unknown_setting_name_cannot_add_a_line() -> None:
+    (sentence,) = rejected(REQUIRED | {"zz\n\x1b[2Jz": 1})
     assert sentence == "setting zz [2Jz is unknown: tap-clarity --about lists the settings"
 
 
-def test_all_mistakes_are_said_at_once() -> None:
+def test_all_invalid_settings_are_reported_at_once() -> None:
     config = {"org": 5, "lookback_days": -1, "colour": 1}
-    named = [sentence.split()[1] for sentence in refused(config)]
-    assert sorted(named) == ["api_key", "colour", "lookback_days", "org"]
+    parameter = [sentence.split()[1] for sentence in rejected(config)]
+    assert sorted(parameter) == ["api_key", "colour", "lookback_days", "org"]
 
 
-def test_without_validation_nothing_is_missing_but_a_mistake_is_one() -> None:
-    assert accepted({}, validate_config=False)["org"] == ""
-    assert refused({"lookback_days": CANARY}, validate_config=False) == [
+def test_without_validation_missing_settings_are_accepted_but_invalid_ones_rejected() -> None:
+    assert settings_of({}, validate_config=False)["org"] == ""
+    assert rejected({"lookback_days": CANARY}, validate_config=False) == [
         "setting lookback_days must be a whole number"
     ]
 
 
-def test_the_key_is_not_in_what_the_settings_show() -> None:
+def test_api_key_is_not_in_the_representation_of_settings() -> None:
     run = TapClarity(config=REQUIRED | {"api_key": CANARY}).run
     assert run.settings.api_key == CANARY
     assert CANARY not in f"{run.settings!r} {run.settings}"
@@ -374,52 +374,55 @@ def set_variables(monkeypatch: pytest.MonkeyPatch, variables: Iterable[tuple[str
         monkeypatch.setenv(f"TAP_CLARITY_{name.upper()}", text)
 
 
-def test_variables_are_read_by_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_are_read_by_type(monkeypatch: pytest.MonkeyPatch) -> None:
     set_variables(monkeypatch, ((name, text) for name, (text, _) in VARIABLES.items()))
-    meant = {name: meaning for name, (_, meaning) in VARIABLES.items()}
-    assert accepted({}, parse_env_config=True) == DEFAULTS | meant
+    suggestion = {name: meaning for name, (_, meaning) in VARIABLES.items()}
+    assert settings_of({}, parse_env_config=True) == DEFAULTS | suggestion
 
 
-@pytest.mark.parametrize(("name", "text"), numbered(VARIABLE_MISTAKES))
-def test_a_mistake_in_a_variable_is_said_in_one_sentence_that_names_it(
+@pytest.mark.parametrize(("name", "text"), numbered(INVALID_VARIABLES))
+def test_invalid_environment_variable_is_rejected_in_one_sentence_that_names_it(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str
 ) -> None:
     set_variables(monkeypatch, [*REQUIRED.items(), (name, text)])
-    (sentence,) = refused({}, parse_env_config=True)
-    named = (f"environment variable TAP_CLARITY_{name.upper()} must ", f"setting {name} ")
-    assert sentence.startswith(named)
+    (sentence,) = rejected({}, parse_env_config=True)
+    parameter = (f"environment variable TAP_CLARITY_{name.upper()} must ", f"setting {name} ")
+    assert sentence.startswith(parameter)
     assert CANARY not in sentence
 
 
 @pytest.mark.parametrize(
-    ("typo", "meant"),
+    ("typo", "suggestion"),
     [("APIKEY", "API_KEY"), ("REPORT_WINDOW", "REPORT_WINDOW_DAYS"), ("NODE_ID", "NODE_IDS")],
 )
-def test_a_misspelt_variable_is_refused(
-    monkeypatch: pytest.MonkeyPatch, typo: str, meant: str
+def test_misspelt_environment_variable_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, typo: str, suggestion: str
 ) -> None:
     set_variables(monkeypatch, [*REQUIRED.items(), (typo, CANARY)])
-    assert refused({}, parse_env_config=True) == [
-        f"environment variable TAP_CLARITY_{typo} is no setting: did you mean TAP_CLARITY_{meant}?"
+    assert rejected({}, parse_env_config=True) == [
+        (
+            f"environment variable TAP_CLARITY_{typo} is no setting: "
+            f"did you mean TAP_CLARITY_{suggestion}?"
+        )
     ]
 
 
-def test_variables_that_only_begin_alike_are_none_of_our_business(
+def test_environment_variables_with_a_similar_prefix_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     others = ["VERSION", "LOGLEVEL", "_SELECT", "_CATALOG", "_LOAD_SCHEMA", "DAILY_API_KEY"]
     set_variables(monkeypatch, [*REQUIRED.items(), *((name, "info") for name in others)])
-    assert accepted({}, parse_env_config=True) == REQUIRED | DEFAULTS
+    assert settings_of({}, parse_env_config=True) == REQUIRED | DEFAULTS
 
 
-def test_a_mistake_in_a_dotenv_file_is_one_in_a_variable(
+def test_invalid_value_in_a_dotenv_file_is_rejected_like_a_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     set_variables(monkeypatch, [*REQUIRED.items(), ("LOOKBACK_DAYS", "1")])
     dotenv = tmp_path / ".env"
     dotenv.write_text(f"TAP_CLARITY_LOOKBACK_DAYS={CANARY}\n")
     monkeypatch.setattr("singer_sdk.configuration._dict_config.find_dotenv", lambda: str(dotenv))
-    assert refused({}, parse_env_config=True) == [
+    assert rejected({}, parse_env_config=True) == [
         "environment variable TAP_CLARITY_LOOKBACK_DAYS must be a whole number"
     ]
 
@@ -449,9 +452,9 @@ THE_SDKS: dict[str, st.SearchStrategy[Json]] = {
 }
 
 
-def lines_of_refusal(config: dict[str, Json]) -> list[str]:
+def error_lines_of(config: dict[str, Json]) -> list[str]:
     try:
-        accepted(REQUIRED | config)
+        settings_of(REQUIRED | config)
     except ConfigValidationError as refusal:
         event("refused")
         return [line for sentence in refusal.errors for line in sentence.splitlines() or [""]]
@@ -460,16 +463,18 @@ def lines_of_refusal(config: dict[str, Json]) -> list[str]:
 
 
 @settings(max_examples=100, deadline=None, print_blob=True)
-@given(config=st.dictionaries(st.sampled_from(sorted(_MISTAKES)), JSON, max_size=3))
-def test_whatever_a_config_holds_it_is_taken_or_refused_by_name(config: dict[str, Json]) -> None:
-    for line in lines_of_refusal(config):
+@given(config=st.dictionaries(st.sampled_from(sorted(_INVALID_VALUES)), JSON, max_size=3))
+def test_arbitrary_config_is_accepted_or_rejected_with_the_setting_name(
+    config: dict[str, Json],
+) -> None:
+    for line in error_lines_of(config):
         assert any(name in line for name in [*config, "flattening_max_depth"])
 
 
 @settings(max_examples=100, deadline=None, print_blob=True)
 @given(config=st.fixed_dictionaries({}, optional=THE_SDKS))
-def test_whatever_the_sdks_settings_hold_they_fit_or_are_refused_by_name(
+def test_arbitrary_sdk_settings_are_accepted_or_rejected_with_the_setting_name(
     config: dict[str, Json],
 ) -> None:
-    for line in lines_of_refusal(config):
+    for line in error_lines_of(config):
         assert any(name in line for name in [*config, "flattening_max_depth"])

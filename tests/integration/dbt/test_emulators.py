@@ -10,7 +10,7 @@ import pytest
 from tests.integration.warehouses import test_bigquery, test_snowflake
 from tests.support.dbt_project import check_models, copy_transform, run
 from tests.support.gap_fixture import FEW
-from tests.support.warehouses.programs import (
+from tests.support.warehouses.installed_programs import (
     HERE,
     HOST,
     free_port,

@@ -13,9 +13,9 @@ import pytest
 from tests.support.dbt_project import check_models, copy_transform, run
 from tests.support.expected_models import Expected
 from tests.support.gap_fixture import FEW
-from tests.support.meltano_project import MELTANO, MELTANO_YML
+from tests.support.meltano.project import MELTANO, MELTANO_YML
 from tests.support.postgres_server import needs_postgres, postgres
-from tests.support.warehouses.programs import installed_loader, load, loader
+from tests.support.warehouses.installed_programs import installed_loader, load, loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,8 +11,8 @@ import yaml
 from tests.support.dbt_project import TRANSFORM, run
 from tests.support.expected_models import Expected
 from tests.support.precedence_cases import EXPECTED_ROWS, RECENT_ROWS, REPORT_ROWS
-from tests.support.warehouses.programs import installed
-from tests.support.warehouses.schemas import schema
+from tests.support.stream_schemas import schema
+from tests.support.warehouses.installed_programs import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where the documentation is silent: the data arrives, or the run fails and nothing is lost."""
+"""Undocumented behavior of the API: the data arrives, or the run fails and loses nothing."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from tap_clarity.planning.windows import without
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tests.support.constants import NOW
-from tests.support.recovery_harness import CACHE, facts, merged, missing
-from tests.support.report_harness import run_inside
+from tests.support.documented.unknowns import LISTS, NODES, QUESTIONS, RECENT, SITES, Trial
+from tests.support.recovery.harness import (
+    CACHE,
+    known_measurements,
+    merge_states,
+    missing_keys,
+)
+from tests.support.tap_in_process import run_in_process
 from tests.support.tap_process import expected_records, upsert, utc
-from tests.support.unknowns import LISTS, NODES, QUESTIONS, RECENT, SITES, Trial
 
 if TYPE_CHECKING:
-    from tests.support.recovery_harness import Frequency
+    from tests.support.recovery.harness import Frequency
     from tests.support.tap_process import Json, Key, Record, TapRun
 
 START = datetime.fromisoformat("2026-03-01T00:00Z")
 FIRST_RUN = datetime.fromisoformat(NOW)
 METRICS = ("pm2_5ConcMass1HourMean", "pm2_5ConcNum1HourMean", "pm2_5ConcMassIndividual")
-SCARCE = {"hour": "pm2_5ConcNum1HourMean", "minute": "pm2_5ConcMassIndividual"}
+SMALL_METRICS = {"hour": "pm2_5ConcNum1HourMean", "minute": "pm2_5ConcMassIndividual"}
 """No other metric begins with one of these names."""
 SETTINGS: dict[str, Any] = {
     "start_date": START.isoformat(),
@@ -41,36 +46,36 @@ TRIALS = {
 
 
 @pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
-def test_data_arrives_or_the_run_fails_and_nothing_is_closed(trial: Trial) -> None:
-    usual: dict[str, Any] = {"datasources": 3, "report_seconds": 0}
+def test_data_arrives_or_the_run_fails_and_windows_stay_open(trial: Trial) -> None:
+    defaults: dict[str, Any] = {"datasources": 3, "report_seconds": 0}
     with Sandbox(
         seed=1,
         now=NOW,
         frozen=True,
         quirks=trial.quirks,
         parameters=trial.parameters,
-        **usual | trial.sandbox,
+        **defaults | trial.sandbox,
     ) as sandbox:
         for fault in trial.faults:
             sandbox.faults.inject(**fault)
-        loaded = Loaded(sandbox, trial)
+        data = LoadedData(sandbox, trial)
         for number, status in enumerate(trial.statuses, start=1):
             if trial.recovers and number == len(trial.statuses):
                 sandbox.switches.turn_off(*trial.quirks)
                 sandbox.faults.clear()
-            run = loaded.run()
+            run = data.run()
             assert run.status == status, run.errors
             assert "Traceback" not in run.errors
-            assert bool(run.complaints) == bool(status), run.errors
-            loaded.check_covered()
+            assert bool(run.error_lines) == bool(status), run.errors
+            data.check_covered()
             sandbox.clock.advance(trial.pause)
-        assert trial.log in loaded.log
+        assert trial.log in data.log
         if trial.is_complete:
-            loaded.check_complete()
-        loaded.check_truth()
+            data.check_complete()
+        data.check_values()
 
 
-class Loaded:
+class LoadedData:
     """What an upserting target and its state hold after some runs of a trial."""
 
     def __init__(self, sandbox: Sandbox, trial: Trial) -> None:
@@ -88,9 +93,9 @@ class Loaded:
             visible = self._sandbox.world.visible(self._sandbox.clock.millis())
             settings["datasource_ids"] = [each.datasource_id for each in visible]
         self._run_at.append(self._sandbox.clock.now())
-        run = run_inside(self._sandbox, streams=[self._stream], state=self._state, **settings)
+        run = run_in_process(self._sandbox, streams=[self._stream], state=self._state, **settings)
         upsert(self.table, run, self._stream)
-        self._state = merged(self._state, run.state) if run.state else self._state
+        self._state = merge_states(self._state, run.state) if run.state else self._state
         self.log += run.errors
         return run
 
@@ -107,34 +112,36 @@ class Loaded:
             assert len(self.table) == len([*expected.records(self._stream, self._run_at[-1])])
         elif self._stream in RECENT:
             start = FIRST_RUN - CACHE[self._frequency] + timedelta(hours=1)
-            found = facts(
+            found = known_measurements(
                 self._sandbox,
                 self._frequency,
                 start,
                 read_at=self._run_at,
-                prefix=SCARCE[self._frequency],
+                prefix=SMALL_METRICS[self._frequency],
             )
-            assert missing(self.table, found) == set()
+            assert missing_keys(self.table, found) == set()
         else:
             end = FIRST_RUN.replace(minute=0)
             start = utc(self._trial.settings.get("start_date", SETTINGS["start_date"]))
             assert self._keys(start, end) <= self.table.keys()
             assert without(Window(start.replace(minute=0), end), self._covered) == []
 
-    def check_truth(self) -> None:
+    def check_values(self) -> None:
         """Each record is what the emulator's world held at the time of some run."""
         if self._stream in LISTS:
             return
         start, end = START - timedelta(days=2), self._run_at[-1] + timedelta(days=2)
-        truths = [self._truth(start, end, as_of) for as_of in self._run_at]
+        expected_versions = [self._expected(start, end, as_of) for as_of in self._run_at]
         for key, record in self.table.items():
-            assert any(self._tells(truth.get(key), record) for truth in truths), record
+            assert any(
+                self._is_equal(expected.get(key), record) for expected in expected_versions
+            ), record
 
-    def _tells(self, truth: Record | None, record: Record) -> bool:
+    def _is_equal(self, expected: Record | None, record: Record) -> bool:
         """Whether a record is as in the truth; JSON does not say what the source is."""
-        if truth and "recent_format" in self._trial.sandbox:
-            truth = truth | {"source_id": None, "source_type": None}
-        return truth == record
+        if expected and "recent_format" in self._trial.sandbox:
+            expected = expected | {"source_id": None, "source_type": None}
+        return expected == record
 
     @property
     def _frequency(self) -> Frequency:
@@ -149,10 +156,10 @@ class Loaded:
 
     def _keys(self, start: datetime, end: datetime) -> set[Key]:
         """Give the keys of what existed at the first run, but for ids that are left out."""
-        left_out = self._state["bookmarks"][self._stream]["rejected_ids"][1:]
-        return {key for key in self._truth(start, end, FIRST_RUN) if key[1] not in left_out}
+        rejected_ids = self._state["bookmarks"][self._stream]["rejected_ids"][1:]
+        return {key for key in self._expected(start, end, FIRST_RUN) if key[1] not in rejected_ids}
 
-    def _truth(self, start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
+    def _expected(self, start: datetime, end: datetime, as_of: datetime) -> dict[Key, Record]:
         expected, frequency = self._sandbox.expected, self._frequency
         id_field = "datasource_id"
         if self._stream in NODES:
@@ -167,6 +174,6 @@ class Loaded:
         return expected_records((m for m in found if m.metric in METRICS), id_field)
 
 
-def test_every_unknown_of_the_emulator_is_tried() -> None:
-    tried = {quirk for trial in TRIALS.values() for quirk in trial.quirks}
-    assert {each.label for each in Unknown} - tried == set()
+def test_every_undocumented_behavior_of_the_emulator_is_tested() -> None:
+    tested = {quirk for trial in TRIALS.values() for quirk in trial.quirks}
+    assert {each.label for each in Unknown} - tested == set()

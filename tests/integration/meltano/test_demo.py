@@ -1,4 +1,4 @@
-"""The parts of the demo, offline: its output, its errors, and its summary of the database."""
+"""Parts parts of the demo, demo its output, its errors, and its summary of the database."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestPrerequisites:
         assert not prerequisites._is_runnable(str(wrapper))  # noqa: SLF001
         assert prerequisites._is_runnable(sys.executable)  # noqa: SLF001
 
-    def test_names_the_debian_package_with_venv(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_error_names_the_debian_package_of_venv(self, monkeypatch: pytest.MonkeyPatch) -> None:
         found = importlib.util.find_spec
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda name: None if name == "ensurepip" else found(name)
@@ -72,7 +72,7 @@ class TestPrerequisites:
         problem = prerequisites.find_problem((3, 11), (3, 13)) or ""
         assert problem.endswith("sudo apt install python3.11-venv")
 
-    def test_sends_windows_to_wsl(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_on_windows_error_recommends_wsl(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tap_clarity.demo.prerequisites.os.name", "nt")
         assert "WSL" in (prerequisites.find_problem((3, 11), (3, 13)) or "")
 
@@ -94,14 +94,14 @@ class TestPrerequisites:
 
 
 class TestStep:
-    def test_one_line_and_the_rest_in_the_log(
+    def test_step_prints_one_line_and_logs_the_rest(
         self, log: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         steps.run_step("Saying hello", ["echo", "hello"], log)
         assert capsys.readouterr().out == "Saying hello ... 0 s\n"
         assert log.read_text() == "\n$ echo hello\nhello\n"
 
-    def test_a_failure_shows_the_end_of_the_log_and_names_it(
+    def test_failed_step_shows_the_end_of_the_log_and_its_path(
         self, log: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ["sh", "-c", "seq 40; echo oh no >&2; exit 3"]
@@ -112,13 +112,13 @@ class TestStep:
         assert lines[0] == "  | 27"
         assert lines[-2:] == ["  | oh no", f"It ended with status 3. All of its output: {log}"]
 
-    def test_a_failure_shows_nothing_of_the_steps_before(self, log: Path) -> None:
+    def test_failed_step_shows_no_output_of_earlier_steps(self, log: Path) -> None:
         steps.run_step("Well", ["echo", "fine"], log)
         with pytest.raises(steps.StepError) as failure:
             steps.run_step("Ill", ["false"], log)
         assert str(failure.value) == f"It ended with status 1. All of its output: {log}"
 
-    def test_a_failure_shows_no_frames_of_a_traceback(self, log: Path, tmp_path: Path) -> None:
+    def test_failed_step_shows_no_traceback_frames(self, log: Path, tmp_path: Path) -> None:
         script = tmp_path / "script.py"
         script.write_text("def divide():\n    1 / 0\n\n\ndivide()\n")
         with pytest.raises(steps.StepError) as failure:
@@ -174,7 +174,9 @@ class TestEnvironment:
         if with_uv:
             (tmp_path / "bin" / "uv").touch()
 
-    def test_makes_it_with_the_running_python_and_the_locked_uv(self, recorder: Recorder) -> None:
+    def test_environment_uses_the_running_python_and_the_locked_uv(
+        self, recorder: Recorder
+    ) -> None:
         environment.prepare("things", "--group=demo")
         venv, pip, sync = recorder.commands
         assert venv[1:3] == ["-m", "venv"]
@@ -188,15 +190,13 @@ class TestEnvironment:
         environment.prepare("things")
         assert len(recorder.commands) == 3
 
-    def test_the_second_time_nothing_happens(self, recorder: Recorder, tmp_path: Path) -> None:
+    def test_environment_is_not_installed_twice(self, recorder: Recorder, tmp_path: Path) -> None:
         self._make(tmp_path)
         environment.prepare("things")
         environment.prepare("things")
         assert [command[0] for command in recorder.commands] == ["uv"]
 
-    def test_other_options_are_another_installation(
-        self, recorder: Recorder, tmp_path: Path
-    ) -> None:
+    def test_other_options_install_again(self, recorder: Recorder, tmp_path: Path) -> None:
         self._make(tmp_path)
         environment.prepare("things")
         environment.prepare("fewer things", "--no-dev")
@@ -303,7 +303,9 @@ def test_the_command_of_the_readme_shows_a_table(tmp_path: Path) -> None:
 
 @needs_duckdb
 class TestSummary:
-    def test_tables_with_rows_and_range(self, database: DuckDBPyConnection) -> None:
+    def test_summary_lists_tables_with_row_counts_and_time_range(
+        self, database: DuckDBPyConnection
+    ) -> None:
         found = summary.tables(database)
         assert [table.name for table in found] == [
             "datasource_measurements",
@@ -317,7 +319,7 @@ class TestSummary:
         assert "+1" in lines[3]
         assert "2026-11-20 12:00" in lines[-1]
 
-    def test_the_first_time_nothing_is_called_new(self, database: DuckDBPyConnection) -> None:
+    def test_first_summary_counts_no_new_rows(self, database: DuckDBPyConnection) -> None:
         assert "new" not in summary.describe_tables(summary.tables(database), {})
 
     def test_latest_pm25_of_each_station(
@@ -350,7 +352,9 @@ class TestSummary:
         assert found.present == found.expected > 100
         assert summary.describe_completeness(found).startswith("Complete: ")
 
-    def test_counts_what_is_missing(self, database: DuckDBPyConnection, sandbox: Sandbox) -> None:
+    def test_completeness_counts_missing_hours(
+        self, database: DuckDBPyConnection, sandbox: Sandbox
+    ) -> None:
         database.execute(
             "DELETE FROM clarity.recent_measurements"
             " WHERE metric = 'pm2_5ConcMass1HourMean' AND hour(time) = 12"
@@ -397,7 +401,7 @@ class TestLoad:
         monkeypatch.setattr(demo, "run_step", load)
         return recorder
 
-    def test_the_first_run_installs_and_loads_everything(
+    def test_first_run_installs_and_loads_everything(
         self, demo: ModuleType, load: Recorder, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert demo.main() == 0
@@ -439,7 +443,7 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("error", "status"), [(steps.StepError("no"), 1), (KeyboardInterrupt(), 130)]
     )
-    def test_a_failure_is_a_failure(
+    def test_failed_step_fails_the_tour(
         self,
         monkeypatch: pytest.MonkeyPatch,
         demo: ModuleType,

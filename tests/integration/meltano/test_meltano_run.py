@@ -1,4 +1,4 @@
-"""Real Meltano runs of the user's project: what DuckDB holds is the sandbox's truth."""
+"""Meltano runs of the project into DuckDB: tables equal the expected data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.support import expected_tables as truth
-from tests.support.meltano_project import (
+from tests.support import expected_tables
+from tests.support.meltano.project import (
     CACHE,
     FIRST_RUN,
     MELTANO_YML,
@@ -20,11 +20,11 @@ from tests.support.meltano_project import (
     START,
     Project,
     check_same,
+    create_once,
     hourly,
-    made_once,
     town,
 )
-from tests.support.tap_process import calls
+from tests.support.tap_process import received_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ LOOKBACK = datetime(2026, 3, 7, tzinfo=UTC)
 """Where the report of the next day begins: midnight, three days before what is covered."""
 QUERY = "/v2/recent-datasource-measurements-query"
 CONTINUATION = "/v2/recent-datasource-measurements-continuation"
-HEALING = [
+RECOVERY_MESSAGES = [
     (
         "the continuation token of 2026-03-10 09:20 UTC has expired, so Clarity's cache is asked "
         "from 2026-03-11 09:35 UTC on"
@@ -67,7 +67,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
         with town() as sandbox:
             (root / "log").write_text(project.load(sandbox).check().log)
 
-    return Project(made_once(tmp_path_factory, worker_id, "duckdb", make), "target-duckdb")
+    return Project(create_once(tmp_path_factory, worker_id, "duckdb", make), "target-duckdb")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def project(loaded: Project, tmp_path: Path) -> Project:
     return loaded.copy(tmp_path / "project")
 
 
-def test_the_first_load_holds_the_truth_row_for_row(loaded: Project, sandbox: Sandbox) -> None:
+def test_first_load_equals_expected_data(loaded: Project, sandbox: Sandbox) -> None:
     tables = loaded.tables()
     (tap,) = yaml.safe_load(MELTANO_YML.read_text())["plugins"]["extractors"]
     assert {f"{name}.*" for name in tables} == {each for each in tap["select"] if each[0] != "!"}
@@ -83,41 +83,43 @@ def test_the_first_load_holds_the_truth_row_for_row(loaded: Project, sandbox: Sa
     check_same(tables.pop("recent_measurements"), recent.values())
     report = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
     check_same(tables.pop("datasource_measurements"), report.values())
-    check_same(tables.pop("metrics"), truth.dictionary())
+    check_same(tables.pop("metrics"), expected_tables.dictionary())
     for name, rows in tables.items():
-        check_same(rows, truth.resource(sandbox, name))
+        check_same(rows, expected_tables.resource(sandbox, name))
 
 
-def test_a_good_run_raises_no_alarm(loaded: Project, sandbox: Sandbox) -> None:
+def test_successful_run_logs_no_warning(loaded: Project, sandbox: Sandbox) -> None:
     log = (loaded.root / "log").read_text()
     assert "Beginning sync of 'datasource_measurements'" in log
-    for alarm in ("Warning", "WARNING", "ERROR", "Traceback", sandbox.api_key):
-        assert alarm not in log
+    for warning in ("Warning", "WARNING", "ERROR", "Traceback", sandbox.api_key):
+        assert warning not in log
 
 
-def test_an_hour_later_it_asks_once_for_what_is_new(project: Project, sandbox: Sandbox) -> None:
+def test_run_an_hour_later_sends_one_request_for_new_data(
+    project: Project, sandbox: Sandbox
+) -> None:
     before = project.tables()
     sandbox.clock.advance(3600)
     project.load(sandbox).check()
-    assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
+    assert [call["path"] for call in received_requests(sandbox, "POST")] == [CONTINUATION]
     after = project.tables()
     # Late points are new; what has been told already is not told again.
     now = sandbox.clock.now()
-    told = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
-    assert len(told) == len(before["recent_measurements"])
-    recent = hourly(sandbox, FIRST_RUN - CACHE, now, now) | told
-    assert len(recent) > len(told)
+    reported = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    assert len(reported) == len(before["recent_measurements"])
+    recent = hourly(sandbox, FIRST_RUN - CACHE, now, now) | reported
+    assert len(recent) > len(reported)
     check_same(after.pop("recent_measurements"), recent.values())
     for name in ("datasource_measurements", "metrics"):
         check_same(after.pop(name), before[name])
     for name, rows in after.items():
-        check_same(rows, truth.resource(sandbox, name))
+        check_same(rows, expected_tables.resource(sandbox, name))
 
 
-def test_the_next_day_it_reads_the_last_days_again(project: Project, sandbox: Sandbox) -> None:
+def test_run_on_the_next_day_reads_the_lookback_again(project: Project, sandbox: Sandbox) -> None:
     sandbox.clock.advance(24 * 3600)
     project.load(sandbox).check()
-    (report,) = calls(sandbox, "POST", REPORT)
+    (report,) = received_requests(sandbox, "POST", REPORT)
     assert report["body"]["startTime"] == "2026-03-07T00:00:00.000Z"
     first = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
     tomorrow = FIRST_RUN + timedelta(days=1)
@@ -126,43 +128,43 @@ def test_the_next_day_it_reads_the_last_days_again(project: Project, sandbox: Sa
     check_same(project.tables()["datasource_measurements"], (first | second).values())
 
 
-def test_after_three_days_without_a_run_the_full_series_is_there(
+def test_after_three_days_without_a_run_the_series_is_complete(
     project: Project, sandbox: Sandbox
 ) -> None:
     sandbox.clock.advance(timedelta(days=3))
     now = sandbox.clock.now()
     done = project.load(sandbox).check()
-    hole = datetime(2026, 3, 10, 5, tzinfo=UTC), datetime(2026, 3, 11, 10, tzinfo=UTC)
+    gap = datetime(2026, 3, 10, 5, tzinfo=UTC), datetime(2026, 3, 11, 10, tzinfo=UTC)
     series = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
-    series |= hourly(sandbox, *hole, now + REPORT_TAKES) | hourly(sandbox, hole[1], now, now)
+    series |= hourly(sandbox, *gap, now + REPORT_TAKES) | hourly(sandbox, gap[1], now, now)
     check_same(project.tables()["recent_measurements"], series.values())
-    told = [line.split("recent_measurements: ")[-1] for line in done.log.splitlines()]
-    places = [told.index(line) for line in HEALING]
-    assert places == sorted(places)
+    reported = [line.split("recent_measurements: ")[-1] for line in done.log.splitlines()]
+    positions = [reported.index(line) for line in RECOVERY_MESSAGES]
+    assert positions == sorted(positions)
 
 
-def test_after_an_outage_the_next_run_goes_on(project: Project, sandbox: Sandbox) -> None:
+def test_next_run_resumes_after_an_outage(project: Project, sandbox: Sandbox) -> None:
     sandbox.clock.advance(24 * 3600)
     tomorrow = sandbox.clock.now()
     sandbox.faults.inject("status", path=f"{REPORT}/*", times=None, status=503)
     done = project.load(sandbox)
     assert done.status == 1
     assert "datasource_measurements: GET /v2/report-requests" in done.log
-    assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORT]
+    assert [call["path"] for call in received_requests(sandbox, "POST")] == [QUERY, REPORT]
     sandbox.faults.clear()
     sandbox.requests.clear()
     project.load(sandbox).check()
-    assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
+    assert [call["path"] for call in received_requests(sandbox, "POST")] == [CONTINUATION]
     first = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
     second = hourly(sandbox, LOOKBACK, tomorrow, tomorrow + REPORT_TAKES)
     check_same(project.tables()["datasource_measurements"], (first | second).values())
 
 
-def test_a_full_refresh_begins_anew(project: Project, sandbox: Sandbox) -> None:
+def test_full_refresh_starts_without_state(project: Project, sandbox: Sandbox) -> None:
     sandbox.clock.advance(3600)
     now = sandbox.clock.now()
     project.load(sandbox, "--full-refresh").check()
-    assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORT]
+    assert [call["path"] for call in received_requests(sandbox, "POST")] == [QUERY, REPORT]
     bookmarks = project.state()["bookmarks"]
     recent = bookmarks["recent_measurements"]
     assert recent["continuation_token"]
@@ -173,22 +175,22 @@ def test_a_full_refresh_begins_anew(project: Project, sandbox: Sandbox) -> None:
     tables = project.tables()
     again = hourly(sandbox, START, now, now + REPORT_TAKES)
     check_same(tables["datasource_measurements"], again.values())
-    told = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    reported = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
     check_same(
-        tables["recent_measurements"], (told | hourly(sandbox, now - CACHE, now, now)).values()
+        tables["recent_measurements"], (reported | hourly(sandbox, now - CACHE, now, now)).values()
     )
 
 
-def test_meltano_finds_the_configuration_good_without_a_report(
+def test_meltano_config_test_passes_without_requesting_a_report(
     project: Project, sandbox: Sandbox
 ) -> None:
     done = project.meltano("config", "test", "tap-clarity", sandbox=sandbox).check()
     assert "Plugin configuration is valid" in done.output
-    assert [*calls(sandbox, "GET", "/v2/datasources")]
-    assert not [*calls(sandbox, "POST", REPORT)]
+    assert [*received_requests(sandbox, "GET", "/v2/datasources")]
+    assert not [*received_requests(sandbox, "POST", REPORT)]
 
 
-def test_meltano_finds_a_wrong_key_at_once(project: Project, sandbox: Sandbox) -> None:
+def test_meltano_config_test_fails_with_a_wrong_key(project: Project, sandbox: Sandbox) -> None:
     done = project.meltano("config", "test", "tap-clarity", sandbox=sandbox, api_key="another")
     assert done.status == 1
     assert "check the setting api_key" in done.log
@@ -200,7 +202,7 @@ def test_meltano_discovers_without_key_or_network(project: Project) -> None:
     assert streams >= {"datasources", "metrics", "recent_measurements", "datasource_measurements"}
 
 
-def test_meltano_passes_the_tap_s_own_description_on(project: Project) -> None:
+def test_meltano_shows_the_description_of_the_tap(project: Project) -> None:
     done = project.meltano("invoke", "tap-clarity", "--about", "--format=json").check()
     about = json.loads(done.output)
     assert about["name"] == "tap-clarity"

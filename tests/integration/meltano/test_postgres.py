@@ -1,4 +1,4 @@
-"""Real Meltano runs into a real PostgreSQL server, where each program is killed in turn."""
+"""Meltano runs into a PostgreSQL server, in which each program is killed in turn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.meltano_project import (
+from tests.support.meltano.project import (
     CACHE,
     FIRST_RUN,
     REPORT,
@@ -19,12 +19,12 @@ from tests.support.meltano_project import (
     START,
     Project,
     check_same,
+    create_once,
     hourly,
-    made_once,
     town,
 )
 from tests.support.postgres_server import needs_postgres, postgres
-from tests.support.tap_process import calls
+from tests.support.tap_process import received_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ pytestmark = [
     pytest.mark.skipif(not find_spec("meltano"), reason="Meltano is not there for this Python"),
 ]
 
-PATIENCE = 120
+TIMEOUT_SECONDS = 120
 METRIC = "pm2_5ConcMass1HourMean"
 
 
@@ -62,7 +62,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Proje
     def make(root: Path) -> None:
         Project.create(root, loader)
 
-    return Project(made_once(tmp_path_factory, worker_id, "postgres", make), loader)
+    return Project(create_once(tmp_path_factory, worker_id, "postgres", make), loader)
 
 
 @pytest.fixture
@@ -80,18 +80,22 @@ def project(installed: Project, server: Postgres, tmp_path: Path) -> Project:
 def stored(server: Postgres, stream: str) -> list[Record]:
     """Read a stream's table, without the columns that the loader adds."""
     return [
-        {name: _as_told(name, value) for name, value in row.items() if name[:5] != "_sdc_"}
+        {
+            name: _as_written_by_tap(name, value)
+            for name, value in row.items()
+            if name[:5] != "_sdc_"
+        }
         for row in server.rows(f"SELECT * FROM clarity_sandbox.{stream}")  # noqa: S608
     ]
 
 
-def _as_told(name: str, value: str | None) -> str | None:
+def _as_written_by_tap(name: str, value: str | None) -> str | None:
     if value is None or name not in {"time", "period_end"}:
         return value
     return f"{datetime.fromisoformat(value).isoformat(timespec='milliseconds')}Z"
 
 
-def test_the_tables_hold_the_truth_and_nothing_twice(
+def test_tables_equal_expected_data_without_duplicates(
     project: Project, server: Postgres, sandbox: Sandbox
 ) -> None:
     project.load(sandbox).check()
@@ -111,37 +115,37 @@ def test_the_tables_hold_the_truth_and_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("victim", "requests"),
+    ("killed_program", "requests"),
     [
         # The loader has passed on the STATE with the report's id, so the report is taken up again.
-        ("launcher.py", 1),
+        ("tap_launcher.py", 1),
         # The loader keeps a STATE back until the records before it are stored.
         ("target-postgres", 2),
         ("meltano", 2),
         ("server", 2),
     ],
 )
-def test_a_killed_program_costs_at_most_the_report_being_built(
-    project: Project, server: Postgres, sandbox: Sandbox, victim: str, requests: int
+def test_kill_of_any_program_loses_no_more_than_the_pending_report(
+    project: Project, server: Postgres, sandbox: Sandbox, killed_program: str, requests: int
 ) -> None:
     sandbox.faults.inject("stall", path="/v2/report-request*", method="GET", times=None, seconds=1)
-    with project.begin(sandbox, metric_select=f"only {METRIC}") as run:
-        wait_for(lambda: [*calls(sandbox, "GET", REPORT)])
+    with project.start_load(sandbox, metric_select=f"only {METRIC}") as run:
+        wait_for(lambda: [*received_requests(sandbox, "GET", REPORT)])
         time.sleep(1)  # other programs pass the STATE on, by their own clocks
-        if victim == "server":
+        if killed_program == "server":
             server.kill()
         else:
-            (pid,) = [run.pid] if victim == "meltano" else project.pids(victim)
+            (pid,) = [run.pid] if killed_program == "meltano" else project.pids(killed_program)
             os.kill(pid, signal.SIGKILL)
         assert run.wait() != 0
-    wait_for(lambda: not (project.pids("launcher.py") or project.pids("target-postgres")))
+    wait_for(lambda: not (project.pids("tap_launcher.py") or project.pids("target-postgres")))
     sandbox.faults.clear()
-    if victim == "server":
+    if killed_program == "server":
         server.start()
 
     # A killed Meltano leaves a mark that it would respect for some minutes.
     project.load(sandbox, "--force", metric_select=f"only {METRIC}").check()
-    assert len([*calls(sandbox, "POST", REPORT)]) == requests
+    assert len([*received_requests(sandbox, "POST", REPORT)]) == requests
     recent = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
     check_same(stored(server, "recent_measurements"), only_metric(recent))
     report = hourly(sandbox, START, FIRST_RUN, sandbox.clock.now())
@@ -153,7 +157,7 @@ def only_metric(records: Mapping[Key, Record]) -> list[Record]:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)

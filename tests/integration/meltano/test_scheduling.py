@@ -1,4 +1,4 @@
-"""Scheduled runs: the example workflow, its state in a bucket, and what docs/scheduling.md says."""
+"""Scheduled runs: the example workflow, its state in a bucket, and docs/scheduling.md."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_clarity.settings import SCHEMA
-from tests.integration.cli.test_signals import STATUS
-from tests.support import elt_workflow as elt_example
-from tests.support import log_lines
-from tests.support.elt_workflow import EXPRESSION, JOB, LOAD, TEXT, TRIGGERS
-from tests.support.fault_table import outcome_rows
-from tests.support.meltano_project import (
+from tests.support import log_messages
+from tests.support.documented.api_faults import outcome_rows
+from tests.support.meltano import github_workflow
+from tests.support.meltano.github_workflow import EXPRESSION, JOB, LOAD, TEXT, TRIGGERS
+from tests.support.meltano.project import (
     CACHE,
     FIRST_RUN,
     REPORT_TAKES,
@@ -29,8 +28,9 @@ from tests.support.meltano_project import (
     town,
 )
 from tests.support.paths import ROOT
-from tests.support.tap_process import calls
-from tests.support.warehouses.programs import HOST, free_port, installed, loader, serving
+from tests.support.running_tap import SIGNAL_STATUSES
+from tests.support.tap_process import received_requests
+from tests.support.warehouses.installed_programs import HOST, free_port, installed, loader, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +48,7 @@ REPORTS = "/v2/report-requests"
 STATE = "state/clarity/prod%3Atap-clarity-to-target-jsonl%3Aharbour/state.json"
 
 
-PAGES = sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs" / "hub").glob("*.md"))
-MELTANOS = log_lines.quotes("scheduling.md")[-4:]
+MELTANO_LINES = log_messages.quotes("scheduling.md")[-4:]
 """Lines of Meltano and its SDK: a load says them."""
 
 
@@ -93,13 +92,13 @@ def load(folder: Path, tools: Path, bucket: str, sandbox: Sandbox) -> str:
         "TAP_CLARITY_START_DATE": f"{START:%Y-%m-%d}",
         "TEST_SANDBOX_URL": sandbox.url,
     }
-    done = elt_example.run_load(folder, tools, given, more)
+    done = github_workflow.run_load(folder, tools, given, more)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
 
 def _pattern(quote: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, quote.split(log_lines.GAP))))
+    return re.compile(".*".join(map(re.escape, quote.split(log_messages.GAP))))
 
 
 def loaded(folder: Path, stream: str) -> dict[Key, Record]:
@@ -117,7 +116,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
-def test_it_runs_off_the_hour_one_at_a_time_for_each_state() -> None:
+def test_workflow_runs_off_the_hour_and_once_per_state_at_a_time() -> None:
     (schedule,) = TRIGGERS["schedule"]
     minute, *rest = schedule["cron"].split()
     assert 0 < int(minute) < 60
@@ -127,47 +126,47 @@ def test_it_runs_off_the_hour_one_at_a_time_for_each_state() -> None:
     assert LOAD["env"]["MELTANO_RUN_STATE_ID_SUFFIX"] == "${{ matrix.organisation }}"
 
 
-def test_a_job_lasts_longer_than_the_wait_for_reports_and_the_load() -> None:
+def test_job_timeout_exceeds_report_wait_and_load() -> None:
     waiting = SCHEMA["properties"]["report_wait_timeout"]["default"]
     history = 4_536_000  # 300 sensors, an hourly month: docs/warehouses/README.md
     loading = 2 * history / 5_000  # recent measurements included, at a slow loader's pace
     assert waiting + loading < 60 * JOB["timeout-minutes"] <= 6 * 3600
 
 
-def test_no_expression_and_so_no_secret_stands_on_a_command_line() -> None:
+def test_command_lines_contain_no_expressions_and_so_no_secrets() -> None:
     scripts = [step["run"] for step in JOB["steps"] if "run" in step]
     assert scripts
     assert not any(EXPRESSION.search(script) for script in scripts)
 
 
-def test_secrets_are_an_environment_s_and_only_of_the_step_that_needs_them() -> None:
+def test_secrets_belong_to_an_environment_and_only_to_the_step_that_needs_them() -> None:
     assert JOB["environment"] == "${{ matrix.organisation }}"
     assert TEXT.count("secrets.") == len(re.findall(r"secrets\.", str(LOAD["env"]))) > 0
 
 
-def test_its_variables_are_settings_that_there_are() -> None:
+def test_variables_of_the_workflow_are_existing_settings() -> None:
     known = {f"TAP_CLARITY_{name.upper()}" for name in SCHEMA["properties"]}
     target = loader(JOB["env"]["LOADER"])
     prefix = target["name"].upper().replace("-", "_")
     known |= {f"{prefix}_{setting['name'].upper()}" for setting in target["settings"]}
     assert {name for name in LOAD["env"] if not name.startswith("MELTANO_")} <= known
-    (needed,) = target["settings_group_validation"]
-    assert {f"{prefix}_{name.upper()}" for name in needed} <= LOAD["env"].keys()
+    (required,) = target["settings_group_validation"]
+    assert {f"{prefix}_{name.upper()}" for name in required} <= LOAD["env"].keys()
 
 
-def test_it_installs_the_meltano_that_is_tested() -> None:
+def test_workflow_installs_the_tested_meltano() -> None:
     assert f'"{TOOLS[0]}"' in TEXT
 
 
-def test_an_action_has_the_same_pin_everywhere() -> None:
+def test_action_has_the_same_pin_in_all_workflows() -> None:
     pins: dict[str, set[str]] = {}
-    for file in elt_example.FILE.parent.glob("*.yml"):
+    for file in github_workflow.FILE.parent.glob("*.yml"):
         for action, pin in re.findall(r"uses: (\S+)@(.+)", file.read_text("utf-8")):
             pins.setdefault(action, set()).add(pin)
     assert {action for action, found in pins.items() if len(found) > 1} == set()
 
 
-def test_the_page_names_what_has_to_be_set() -> None:
+def test_page_names_all_secrets_and_variables() -> None:
     kinds = {name.strip("`"): kind for name, kind, _ in rows("scheduling.md", "On GitHub")}
     assert {name for name in kinds if kinds[name] == "secret"} == set(
         re.findall(r"secrets\.(\w+)", TEXT)
@@ -175,59 +174,49 @@ def test_the_page_names_what_has_to_be_set() -> None:
     assert kinds.keys() == set(re.findall(r"(?:secrets|vars)\.(\w+)", TEXT))
 
 
-def test_the_page_names_the_exit_statuses_that_the_tests_see() -> None:
+def test_page_names_the_tested_exit_statuses() -> None:
     statuses = {status for status, *_ in rows("scheduling.md", "What the exit status means")}
-    seen = {status for *_, status in outcome_rows()}
-    assert statuses == seen | {str(status) for status in STATUS.values()}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\((?!https?:)(.+?)\)", page.read_text("utf-8")):
-        file, _, anchor = link.partition("#")
-        target = page.parent / file if file else page
-        assert target.exists(), link
-        if anchor:
-            headings = re.findall(r"^#+ (.*)", target.read_text("utf-8"), re.MULTILINE)
-            slugs = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
-            assert anchor in slugs, link
+    tested_statuses = {status for *_, status in outcome_rows()}
+    assert statuses == tested_statuses | {str(status) for status in SIGNAL_STATUSES.values()}
 
 
 @pytest.mark.parametrize("page", ["recovery.md", "scheduling.md"])
-def test_each_line_on_a_page_is_put_together_from_what_the_tap_can_say(page: str) -> None:
-    said = log_lines.texts()
-    lines = [line for line in log_lines.quotes(page) if line not in MELTANOS]
-    found = [piece for line in lines for piece in log_lines.pieces(line)]
+def test_each_quoted_log_line_exists_in_the_source(page: str) -> None:
+    source_texts = log_messages.texts()
+    lines = [line for line in log_messages.quotes(page) if line not in MELTANO_LINES]
+    found = [piece for line in lines for piece in log_messages.pieces(line)]
     assert len(found) > 15
-    assert [piece for piece in found if not any(piece in text for text in said)] == []
+    assert [piece for piece in found if not any(piece in text for text in source_texts)] == []
 
 
-def test_each_line_that_the_tap_can_say_is_on_a_page() -> None:
-    told = [*log_lines.quotes("recovery.md"), *log_lines.quotes("scheduling.md")]
-    longest = [max(log_lines.pieces(line), key=len) for line in log_lines.messages()]
-    assert [piece for piece in longest if not any(piece in line for line in told)] == []
+def test_each_log_message_of_the_source_is_documented() -> None:
+    documented_lines = [*log_messages.quotes("recovery.md"), *log_messages.quotes("scheduling.md")]
+    main_pieces = [max(log_messages.pieces(line), key=len) for line in log_messages.messages()]
+    assert [
+        piece for piece in main_pieces if not any(piece in line for line in documented_lines)
+    ] == []
 
 
 @pytest.mark.warehouse
 @pytest.mark.skipif(not find_spec("meltano"), reason="Meltano is not there for this Python")
-def test_another_working_copy_goes_on_from_the_state_in_the_bucket(
+def test_another_working_copy_resumes_from_the_state_in_the_bucket(
     tools: Path, bucket: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    fresh = Project.create(tmp_path / "fresh", "target-jsonl")
-    first, second = (fresh.copy(tmp_path / name).root for name in ("first", "second"))
+    project = Project.create(tmp_path / "fresh", "target-jsonl")
+    first, second = (project.copy(tmp_path / name).root for name in ("first", "second"))
     log = load(first, tools, bucket, sandbox)
-    assert [line for line in MELTANOS if not _pattern(line).search(log)] == []
-    assert [call["path"] for call in calls(sandbox, "POST")] == [QUERY, REPORTS]
+    assert [line for line in MELTANO_LINES if not _pattern(line).search(log)] == []
+    assert [call["path"] for call in received_requests(sandbox, "POST")] == [QUERY, REPORTS]
     sandbox.requests.clear()
     sandbox.clock.advance(3600)
     load(second, tools, bucket, sandbox)
-    assert [call["path"] for call in calls(sandbox, "POST")] == [CONTINUATION]
+    assert [call["path"] for call in received_requests(sandbox, "POST")] == [CONTINUATION]
 
     now = sandbox.clock.now()
-    told = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
-    wanted = hourly(sandbox, FIRST_RUN - CACHE, now, now) | told
+    documented_lines = hourly(sandbox, FIRST_RUN - CACHE, FIRST_RUN, FIRST_RUN)
+    expected = hourly(sandbox, FIRST_RUN - CACHE, now, now) | documented_lines
     found = loaded(first, "recent_measurements") | loaded(second, "recent_measurements")
-    check_same(found.values(), wanted.values())
+    check_same(found.values(), expected.values())
     history = hourly(sandbox, START, FIRST_RUN, FIRST_RUN + REPORT_TAKES)
     check_same(loaded(first, "datasource_measurements").values(), history.values())
     assert not (second / "output" / "datasource_measurements.jsonl").exists()

@@ -1,4 +1,4 @@
-"""With `batch_config`, files hold what RECORD messages would have messaged."""
+"""BATCH messages: files contain the same records as RECORD messaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from tap_clarity.measurements.fast.record_writer import Lines
-from tap_clarity.output import batch as batches
+from tap_clarity.output import batch
 from tap_clarity.output.batch import MAX_RECORDS, BatchFiles
 from tap_clarity.output.line_writer import OutputClosed
 from tests.support.constants import NOW
@@ -66,7 +66,7 @@ def without_nulls(value: Any) -> Any:  # noqa: ANN401
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("layout", ["long", "wide"])
-def test_files_hold_the_records(
+def test_batch_files_equal_the_records(
     sandbox: Sandbox, tmp_path: Path, layout: str, format_: str
 ) -> None:
     streams = ["datasources", *MEASUREMENTS]
@@ -93,7 +93,7 @@ def test_files_hold_the_records(
     assert batched.messages[-1]["type"] == "STATE"
 
 
-def test_unknown_metrics_reach_the_wide_parquet(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unknown_metrics_are_in_wide_parquet_files(sandbox: Sandbox, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"measurement_layout": "wide"}
     messaged = run_tap(sandbox, streams=MEASUREMENTS[:1], **settings).check()
     sandbox.clock.set(NOW)
@@ -106,7 +106,7 @@ def test_unknown_metrics_reach_the_wide_parquet(sandbox: Sandbox, tmp_path: Path
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_deselected_property_is_in_no_file(
+def test_deselected_property_is_in_no_batch_file(
     sandbox: Sandbox, tmp_path: Path, format_: str
 ) -> None:
     catalog = catalog_of(MEASUREMENTS[:1])
@@ -125,7 +125,7 @@ def test_a_deselected_property_is_in_no_file(
     assert "value" in file[0]
 
 
-def test_a_file_holds_no_more_than_it_should(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_batch_file_does_not_exceed_the_batch_size(sandbox: Sandbox, tmp_path: Path) -> None:
     config = batch_config(tmp_path, "jsonl", batch_size=100)
     run = run_tap(sandbox, streams=MEASUREMENTS[:1], batch_config=config).check()
     *full, last = files_of(run, MEASUREMENTS[0])
@@ -133,7 +133,9 @@ def test_a_file_holds_no_more_than_it_should(sandbox: Sandbox, tmp_path: Path) -
     assert 0 < len(last) <= 100
 
 
-def test_a_state_follows_the_files_that_it_stands_for(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_state_is_written_after_the_batch_files_that_it_covers(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     run = run_tap(
         sandbox,
         streams=MEASUREMENTS[1:],
@@ -141,15 +143,15 @@ def test_a_state_follows_the_files_that_it_stands_for(sandbox: Sandbox, tmp_path
         report_window_days=3,
         batch_config=batch_config(tmp_path, "jsonl"),
     ).check()
-    seen: set[datetime] = set()
+    written_times: set[datetime] = set()
     is_covered: list[bool] = []
     for message in run.messages:
         if message["type"] == "BATCH":
             (url,) = message["manifest"]
-            seen |= {datetime.fromisoformat(row["time"]) for row in read(path_of(url))}
+            written_times |= {datetime.fromisoformat(row["time"]) for row in read(path_of(url))}
         elif message["type"] == "STATE":
             covered = message["value"]["bookmarks"].get(MEASUREMENTS[1], {}).get("covered", [])
-            is_covered += [hours(*window) <= seen for window in covered]
+            is_covered += [hours(*window) <= written_times for window in covered]
     assert all(is_covered)
     assert len(is_covered) > 3
 
@@ -159,7 +161,9 @@ def hours(start: str, end: str) -> set[datetime]:
     return {first + timedelta(hours=hour) for hour in range(int((last - first) / HOUR))}
 
 
-def test_a_bad_row_costs_only_what_follows_it(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_invalid_row_ends_the_file_after_the_rows_before_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     settings: dict[str, Any] = {"start_date": "2026-03-07", "streams": MEASUREMENTS[1:]}
     sandbox.faults.inject("row-width", path="/files/*", times=None)
     messaged = run_tap(sandbox, **settings)
@@ -167,24 +171,24 @@ def test_a_bad_row_costs_only_what_follows_it(sandbox: Sandbox, tmp_path: Path) 
     batched = run_tap(sandbox, **settings, batch_config=batch_config(tmp_path, "jsonl"))
     (file,) = files_of(batched, MEASUREMENTS[1])
     assert file == messaged.records(MEASUREMENTS[1]) != []
-    (complaint,) = batched.complaints
-    assert "cells where the header has" in complaint
+    (error_line,) = batched.error_lines
+    assert "cells where the header has" in error_line
     assert batched.status == messaged.status == 1
 
 
-def test_storage_that_cannot_be_written_ends_the_run(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unwritable_storage_ends_the_run(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     config = batch_config(tmp_path / "file", "jsonl")
     run = run_tap(sandbox, streams=MEASUREMENTS[:1], batch_config=config)
-    (complaint,) = run.complaints
-    assert complaint.startswith("a batch file could not be stored: ")
-    assert complaint.endswith("; check batch_config.storage")
+    (error_line,) = run.error_lines
+    assert error_line.startswith("a batch file could not be stored: ")
+    assert error_line.endswith("; check batch_config.storage")
     assert run.status == 1
     assert "bookmarks" not in run.state or "token" not in json.dumps(run.state)
 
 
 @pytest.mark.parametrize(
-    ("settings", "complaint"),
+    ("settings", "error_line"),
     [
         (
             {"batch_config": {"storage": {"root": "/tmp"}}},  # noqa: S108
@@ -232,39 +236,39 @@ def test_storage_that_cannot_be_written_ends_the_run(sandbox: Sandbox, tmp_path:
         ),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(
-    sandbox: Sandbox, settings: dict[str, Any], complaint: str
+def test_unsupported_batch_config_is_rejected_with_its_name(
+    sandbox: Sandbox, settings: dict[str, Any], error_line: str
 ) -> None:
     run = run_tap(sandbox, **settings)
-    assert run.complaints == [complaint]
+    assert run.error_lines == [error_line]
     assert run.status == 1
     assert not list(sandbox.requests)
 
 
-def test_parquet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "find_spec", lambda _: None)
+def test_parquet_batch_requires_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "find_spec", lambda _: None)
     config = {"batch_config": batch_config(Path("/x"), "parquet")}
-    assert list(batches.batch_problems(config)) == [
+    assert list(batch.batch_problems(config)) == [
         "setting batch_config: parquet needs pip install 'tap-clarity[parquet]'"
     ]
 
 
-def test_files_are_cut_at_the_contracts_size(tmp_path: Path) -> None:
+def test_batch_files_are_split_at_the_default_size(tmp_path: Path) -> None:
     announced: list[SDKBatchMessage] = []
     files = BatchFiles(
         batch_config(tmp_path, "jsonl", batch_size=10**9), "stream", {}, announced.append
     )
     numbers = range(2 * MAX_RECORDS + 5)
     for start in range(0, len(numbers), 30_000):
-        some = numbers[start : start + 30_000]
-        files.add(Lines("".join(f'{{"n":{number}}}\n' for number in some), len(some)))
+        chunk = numbers[start : start + 30_000]
+        files.add(Lines("".join(f'{{"n":{number}}}\n' for number in chunk), len(chunk)))
     files.flush()
     read_back = [read(path_of(message.manifest[0])) for message in announced]
     assert [len(file) for file in read_back] == [MAX_RECORDS, MAX_RECORDS, 5]
     assert [record["n"] for file in read_back for record in file] == [*numbers]
 
 
-def test_records_that_are_no_table_end_the_run_with_a_line(tmp_path: Path) -> None:
+def test_records_incompatible_with_arrow_end_the_run_with_one_line(tmp_path: Path) -> None:
     """An inner field that is now a number, now a text: none was ever seen."""
     announced: list[SDKBatchMessage] = []
     files = BatchFiles(batch_config(tmp_path, "parquet"), "stream", {}, announced.append)
@@ -278,10 +282,10 @@ def test_records_that_are_no_table_end_the_run_with_a_line(tmp_path: Path) -> No
     assert announced == []
 
 
-def test_long_records_make_smaller_files(tmp_path: Path) -> None:
+def test_long_records_give_smaller_batch_files(tmp_path: Path) -> None:
     announced: list[SDKBatchMessage] = []
     files = BatchFiles(batch_config(tmp_path, "jsonl"), "stream", {}, announced.append)
-    line = json.dumps({"text": "x" * (batches.MAX_BYTES // 10)}) + "\n"
+    line = json.dumps({"text": "x" * (batch.MAX_BYTES // 10)}) + "\n"
     for _ in range(25):
         files.add(Lines(line, 1))
     files.flush()

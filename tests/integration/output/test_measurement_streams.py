@@ -1,40 +1,33 @@
-"""The measurement streams hold the world's truth, row for row."""
+"""Measurement streams: records equal the expected data in each frequency and layout."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.constants import NOW
-from tests.support.tap_process import calls, expected_records, run_tap, upsert
+from tests.support.recovery.harness import CACHE, Frequency
+from tests.support.tap_process import expected_records, received_requests, run_tap, upsert
 
 if TYPE_CHECKING:
     from tap_clarity.sandbox import Sandbox
 
-Frequency = Literal["minute", "hour", "day"]
-CACHE: dict[Frequency, timedelta] = {
-    "minute": timedelta(hours=23, minutes=45),
-    "hour": timedelta(hours=47, minutes=45),
-    "day": timedelta(days=9, hours=23, minutes=45),
-}
-"""How far back the tap reads: Clarity's documented depth less a quarter of an hour."""
-
 
 @pytest.mark.parametrize("frequency", CACHE)
-def test_recent_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequency) -> None:
+def test_recent_measurements_equal_expected_data(sandbox: Sandbox, frequency: Frequency) -> None:
     now = sandbox.clock.now()
     run = run_tap(
         sandbox, streams=["recent_measurements"], output_frequency=frequency, metric_select="all"
     ).check()
-    truth = sandbox.expected.measurements(frequency, now - CACHE[frequency], now, now)
-    assert run.upserted("recent_measurements") == expected_records(truth)
+    expected = sandbox.expected.measurements(frequency, now - CACHE[frequency], now, now)
+    assert run.upserted("recent_measurements") == expected_records(expected)
     assert len(run.records("recent_measurements")) == len(run.upserted("recent_measurements"))
 
 
 @pytest.mark.parametrize("frequency", CACHE)
-def test_report_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequency) -> None:
+def test_report_measurements_equal_expected_data(sandbox: Sandbox, frequency: Frequency) -> None:
     start, end = "2026-02-22", "2026-02-24T06:00Z"
     run = run_tap(
         sandbox,
@@ -45,21 +38,21 @@ def test_report_measurements_are_the_truth(sandbox: Sandbox, frequency: Frequenc
         qc_flags=True,
         metric_select="all",
     ).check()
-    truth = sandbox.expected.measurements(
+    expected = sandbox.expected.measurements(
         frequency,
         datetime(2026, 2, 22, tzinfo=UTC),
         datetime(2026, 2, 24, 6, tzinfo=UTC),
         sandbox.clock.now(),
     )
-    assert run.upserted("datasource_measurements") == expected_records(truth, qc_flags=True)
+    assert run.upserted("datasource_measurements") == expected_records(expected, qc_flags=True)
     assert len(run.records("datasource_measurements")) == len(
         run.upserted("datasource_measurements")
     )
 
 
-def test_a_second_run_asks_only_for_what_is_new(sandbox: Sandbox) -> None:
+def test_second_run_requests_only_new_data(sandbox: Sandbox) -> None:
     streams = ["recent_measurements", "datasource_measurements"]
-    begin = sandbox.clock.now()
+    start_time = sandbox.clock.now()
     settings: dict[str, Any] = {"start_date": "2026-03-09", "metric_select": "all"}
     first = run_tap(sandbox, streams=streams, **settings).check()
     sandbox.requests.clear()
@@ -73,32 +66,32 @@ def test_a_second_run_asks_only_for_what_is_new(sandbox: Sandbox) -> None:
     table = upsert(first.upserted("recent_measurements"), second, "recent_measurements")
     now = sandbox.clock.now()
     # What was read first and recalibrated since is the reports' business: leave that aside.
-    truth = expected_records(
-        sandbox.expected.measurements("hour", begin - timedelta(hours=48), now, now)
+    expected = expected_records(
+        sandbox.expected.measurements("hour", start_time - timedelta(hours=48), now, now)
     )
-    assert table.keys() == truth.keys()
+    assert table.keys() == expected.keys()
 
 
-def test_a_new_slot_reads_the_lookback_again(sandbox: Sandbox) -> None:
+def test_new_slot_reads_the_lookback_again(sandbox: Sandbox) -> None:
     streams = ["datasource_measurements"]
     settings: dict[str, Any] = {"start_date": "2026-03-05", "metric_select": "all"}
     first = run_tap(sandbox, streams=streams, **settings).check()
     sandbox.clock.advance(24 * 3600)
     sandbox.requests.clear()
     second = run_tap(sandbox, streams=streams, state=first.state, **settings).check()
-    (asked,) = calls(sandbox, "POST", "/v2/report-requests")
-    assert asked["body"]["startTime"] == "2026-03-07T00:00:00.000Z"
-    assert asked["body"]["endTime"] == "2026-03-11T09:00:00.000Z"
+    (request,) = received_requests(sandbox, "POST", "/v2/report-requests")
+    assert request["body"]["startTime"] == "2026-03-07T00:00:00.000Z"
+    assert request["body"]["endTime"] == "2026-03-11T09:00:00.000Z"
     table = upsert(first.upserted("datasource_measurements"), second, "datasource_measurements")
     now = sandbox.clock.now()
     again, end = datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 11, 9, tzinfo=UTC)
-    truth = expected_records(sandbox.expected.measurements("hour", again, end, now))
-    assert {key: table[key] for key in table if key[-1] >= "2026-03-07"} == truth
+    expected = expected_records(sandbox.expected.measurements("hour", again, end, now))
+    assert {key: table[key] for key in table if key[-1] >= "2026-03-07"} == expected
     assert min(key[-1] for key in table) == "2026-03-05T00:00:00.000Z"
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
-def test_the_reference_path_gives_the_same(sandbox: Sandbox, layout: str) -> None:
+def test_sdk_writer_gives_the_same_output(sandbox: Sandbox, layout: str) -> None:
     streams = ["recent_measurements", "datasource_measurements"]
     settings: dict[str, Any] = {"start_date": "2026-03-08", "measurement_layout": layout}
     fast = run_tap(sandbox, streams=streams, **settings).check()

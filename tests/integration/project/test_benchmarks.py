@@ -1,4 +1,4 @@
-"""The benchmarks run, and compare what is equal; nothing here is timed."""
+"""The benchmarks run and compare equal data; nothing here is timed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.measure import BenchmarkError, Figures, measure
 from benchmarks.report import ratios, spread
 from benchmarks.session import Session
 from benchmarks.stub import serving
-from benchmarks.tap import MEASUREMENTS, over, tap_command, vanilla_command
+from benchmarks.tap import MEASUREMENTS, settings_for, tap_command, vanilla_command
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -71,16 +71,16 @@ def vanilla_records(layout: str, url: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
-def test_the_tap_and_the_vanilla_tap_write_equal_records(
+def test_tap_and_vanilla_tap_write_equal_records(
     session: Session, url: str, tmp_path: Path, layout: str
 ) -> None:
     report = session.report(TINY)
-    ours = written_by(tap_command(tmp_path, url, MEASUREMENTS, layout=layout, **over(TINY)))
+    ours = written_by(tap_command(tmp_path, url, MEASUREMENTS, layout=layout, **settings_for(TINY)))
     assert ours == vanilla_records(layout, url)
     assert ours.total() == (report.records if layout == "long" else report.rows)
 
 
-def test_the_floor_writes_what_the_vanilla_tap_writes(
+def test_floor_program_writes_the_records_of_the_vanilla_tap(
     session: Session, url: str, floor: Path
 ) -> None:
     found = written_by([floor, session.report(TINY).path, ORG])
@@ -112,7 +112,7 @@ def run_parts(page: Path, *parts: str) -> int:
 
 @pytest.mark.parametrize("part", ["records", "memory", "batch", "waiting", "children"])
 @pytest.mark.usefixtures("floor")
-def test_a_part_writes_its_figures_into_the_page(part: str, page: Path) -> None:
+def test_part_writes_its_results_into_the_page(part: str, page: Path) -> None:
     assert run_parts(page, part) == 0
     result = page.read_text(encoding="utf-8")
     assert result.startswith("before\n")
@@ -121,9 +121,7 @@ def test_a_part_writes_its_figures_into_the_page(part: str, page: Path) -> None:
     assert "failed" not in result.split("benchmarks: begin")[1]
 
 
-def test_a_part_that_does_not_do_its_work_fails_and_the_others_run(
-    page: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_part_does_not_stop_the_others(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "emitted", lambda _: 7)
     assert run_parts(page, "children", "startup") == 1
     result = page.read_text(encoding="utf-8")
@@ -132,11 +130,11 @@ def test_a_part_that_does_not_do_its_work_fails_and_the_others_run(
     assert "### Start-up" in result
 
 
-def test_the_data_are_the_same_each_time(session: Session, tmp_path: Path) -> None:
+def test_benchmark_data_are_reproducible(session: Session, tmp_path: Path) -> None:
     assert Report.make(TINY, tmp_path).path.read_bytes() == session.report(TINY).path.read_bytes()
 
 
-def test_the_cost_of_a_command_is_its_own_with_its_children() -> None:
+def test_cost_of_a_command_includes_its_children_only() -> None:
     """A large parent does not make it seem larger; what its children burn counts."""
     burn = "sum(range(3_000_000))"
     ballast = bytearray(200 << 20)
@@ -147,7 +145,7 @@ def test_the_cost_of_a_command_is_its_own_with_its_children() -> None:
     assert child.memory < 60
 
 
-def test_a_command_that_fails_has_no_figures() -> None:
+def test_failing_command_has_no_results() -> None:
     with pytest.raises(BenchmarkError, match=r"ended with 3:\nwhy"):
         measure([sys.executable, "-c", "import sys; sys.stderr.write('why'); sys.exit(3)"])
 
@@ -160,7 +158,7 @@ def test_a_command_that_fails_has_no_figures() -> None:
         ([2.0, 4.0], [8.0], [0.25, 0.5]),
     ],
 )
-def test_ratios_are_taken_round_by_round(
+def test_ratios_are_calculated_per_round(
     over: list[float], under: list[float], expected: list[float]
 ) -> None:
     assert ratios(over, under) == expected
@@ -174,7 +172,5 @@ def test_ratios_are_taken_round_by_round(
         ([0.1234, 1234.5], "617 (0.123 to 1,234)"),
     ],
 )
-def test_figures_show_their_median_and_how_far_they_lie_apart(
-    values: list[float], shown: str
-) -> None:
+def test_results_show_median_and_spread(values: list[float], shown: str) -> None:
     assert spread(values) == shown

@@ -1,4 +1,4 @@
-"""README.md, docs, meltano.yml and `--about` say what the code says."""
+"""README.md, docs, meltano.yml and `--about` agree with the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 from tap_clarity.settings import SCHEMA
 from tap_clarity.tap import TapClarity
 from tests.support.paths import ROOT
-from tools import generate_docs as documents
+from tools import generate_docs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def about() -> dict[str, Any]:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tap_clarity", "--about", "--format=json"],
         capture_output=True,
         check=True,
     )
-    answer: dict[str, Any] = json.loads(told.stdout)
-    return answer
+    about: dict[str, Any] = json.loads(process.stdout)
+    return about
 
 
 @pytest.fixture(scope="module")
@@ -39,32 +39,32 @@ def extractor() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("file", documents.FILES)
+@pytest.mark.parametrize("file", generate_docs.FILES)
 def test_generated_parts_are_up_to_date(file: str) -> None:
     text = (ROOT / file).read_text()
-    assert documents.renewed(file, text) == text, "run: python -m tools.generate_docs"
+    assert generate_docs.renewed(file, text) == text, "run: python -m tools.generate_docs"
 
 
-def test_the_check_says_what_to_do(
+def test_check_names_the_command_that_updates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in documents.FILES:
+    for file in generate_docs.FILES:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text((ROOT / file).read_text().replace("api_key", "apikey"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    monkeypatch.setattr(documents, "ROOT", tmp_path)
-    assert documents.main(["--check"]) == 1
+    monkeypatch.setattr(generate_docs, "ROOT", tmp_path)
+    assert generate_docs.main(["--check"]) == 1
     assert "python -m tools.generate_docs" in capsys.readouterr().out
-    assert documents.main([]) == 0
-    assert documents.main(["--check"]) == 0
+    assert generate_docs.main([]) == 0
+    assert generate_docs.main(["--check"]) == 0
 
 
-def test_a_missing_marker_is_an_error() -> None:
+def test_missing_marker_is_an_error() -> None:
     with pytest.raises(LookupError, match="settings: begin"):
-        documents.renewed("README.md", "nothing here")
+        generate_docs.renewed("README.md", "nothing here")
 
 
-def test_about_leaves_nothing_out(about: dict[str, Any]) -> None:
+def test_about_json_is_complete(about: dict[str, Any]) -> None:
     assert about["description"] == TapClarity.__doc__
     assert about["version"] == version("tap-clarity")
     assert about["sdk_version"] == version("singer-sdk")
@@ -72,45 +72,47 @@ def test_about_leaves_nothing_out(about: dict[str, Any]) -> None:
     assert about["settings"]["required"] == SCHEMA["required"]
     for name, setting in about["settings"]["properties"].items():
         assert {"title", "description", "type"} <= setting.keys(), name
-    secret = {name for name, told in about["settings"]["properties"].items() if told.get("secret")}
+    secret = {
+        name for name, process in about["settings"]["properties"].items() if process.get("secret")
+    }
     assert secret == {"api_key"}
 
 
-def test_about_is_also_for_people() -> None:
-    told = subprocess.run(
+def test_about_text_is_complete() -> None:
+    process = subprocess.run(
         [sys.executable, "-m", "tap_clarity", "--about", "--format=markdown"],
         capture_output=True,
         check=True,
         text=True,
     ).stdout
     for name, setting in SCHEMA["properties"].items():
-        assert f"| {name} | {name in SCHEMA['required']} |" in told
-        assert setting["description"] in told
+        assert f"| {name} | {name in SCHEMA['required']} |" in process
+        assert setting["description"] in process
 
 
-def test_meltano_knows_every_setting(about: dict[str, Any], extractor: dict[str, Any]) -> None:
-    told = about["settings"]["properties"]
+def test_meltano_yml_has_every_setting(about: dict[str, Any], extractor: dict[str, Any]) -> None:
+    process = about["settings"]["properties"]
     known = {each["name"]: each for each in extractor["settings"]}
-    assert known.keys() == told.keys() - documents.NOT_FOR_MELTANO
+    assert known.keys() == process.keys() - generate_docs.NOT_FOR_MELTANO
     assert known.keys() >= SCHEMA["properties"].keys()
     for name, setting in known.items():
-        assert setting["description"] == told[name]["description"]
-        assert setting.get("sensitive", False) == told[name].get("secret", False)
+        assert setting["description"] == process[name]["description"]
+        assert setting.get("sensitive", False) == process[name].get("secret", False)
 
 
-def test_meltano_knows_which_settings_are_required(extractor: dict[str, Any]) -> None:
+def test_meltano_yml_has_the_required_settings(extractor: dict[str, Any]) -> None:
     assert extractor["settings_group_validation"] == [SCHEMA["required"]]
 
 
-def test_meltano_promises_what_the_tap_can_do(
+def test_meltano_yml_has_the_capabilities_of_the_tap(
     about: dict[str, Any], extractor: dict[str, Any]
 ) -> None:
     assert set(extractor["capabilities"]) <= set(about["capabilities"])
     assert "activate-version" not in about["capabilities"]
 
 
-def test_meltano_says_of_every_stream_whether_it_is_selected(extractor: dict[str, Any]) -> None:
-    told = {
+def test_meltano_yml_selects_or_deselects_every_stream(extractor: dict[str, Any]) -> None:
+    process = {
         rule.removeprefix("!").removesuffix(".*"): rule[0] != "!" for rule in extractor["select"]
     }
-    assert told == {each.name: each.selected_by_default for each in documents.streams()}
+    assert process == {each.name: each.selected_by_default for each in generate_docs.streams()}

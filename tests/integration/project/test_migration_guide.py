@@ -1,4 +1,4 @@
-"""docs/migrating.md: what was in a CSV is where the page says."""
+"""docs/migrating.md: each column of a CSV file has the documented counterpart."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def same(cell: str, value: Any) -> bool:  # noqa: ANN401
     return cell == (value or "")
 
 
-def test_each_column_is_where_the_page_says(sandbox: Sandbox) -> None:
+def test_each_column_of_clarityio_has_the_documented_counterpart(sandbox: Sandbox) -> None:
     long = {(r["datasource_id"], r["time"], r["metric"]): r for r in loaded(sandbox, "long")}
     wide = {(r["datasource_id"], r["time"]): r for r in loaded(sandbox, "wide")}
     rows = [row for row in downloaded(sandbox) if row[f"{METRIC}.status"]]
@@ -72,7 +72,7 @@ def test_each_column_is_where_the_page_says(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("word", ["settings?", "streams?"])
-def test_the_settings_and_streams_of_the_page_are_there(word: str) -> None:
+def test_settings_and_streams_on_the_page_exist(word: str) -> None:
     known = {*SCHEMA["properties"], *(stream.name for stream in streams())}
     lists = re.findall(rf"\b{word} ((?:`\w+`(?:, )?)+)", PAGE)
     named = {name for each in lists for name in re.findall(r"\w+", each)}

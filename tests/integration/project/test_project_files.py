@@ -1,4 +1,4 @@
-"""The files around the code: valid, pinned and free of other people's hosts."""
+"""Files of the repository: valid, pinned, and without links to missing files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import yaml
 
 from tests.support.paths import ROOT
 
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "transform" / "README.md"])
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -54,7 +55,7 @@ def test_dependabot_accepts_its_file() -> None:
     _check("--builtin-schema", "vendor.dependabot", ROOT / ".github" / "dependabot.yml")
 
 
-def test_the_lock_names_pypi_only() -> None:
+def test_lock_file_names_only_pypi() -> None:
     lock = (ROOT / "uv.lock").read_text()
     packages = tomllib.loads(lock)["package"]
     assert {each["source"].get("registry", "here") for each in packages} == {
@@ -64,7 +65,7 @@ def test_the_lock_names_pypi_only() -> None:
     assert set(re.findall(r'url = "(https?://[^/]+)/', lock)) == {"https://files.pythonhosted.org"}
 
 
-def test_every_plugin_is_defined_in_full() -> None:
+def test_every_meltano_plugin_is_fully_defined() -> None:
     """Without a namespace any Meltano command asks the Hub."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text())
     for plugins in project["plugins"].values():
@@ -72,13 +73,19 @@ def test_every_plugin_is_defined_in_full() -> None:
             assert {"namespace", "pip_url", "executable"} <= plugin.keys(), plugin["name"]
 
 
-def test_the_duckdb_loader_is_pinned_to_where_it_loses_no_rows() -> None:
+def test_duckdb_loader_is_pinned_to_a_version_that_loses_no_rows() -> None:
     loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
     duckdb = next(each for each in loaders if each["name"] == "target-duckdb")
     assert "duckdb<1.3" in duckdb["pip_url"].split()
 
 
-@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "README.md", "SECURITY.md"])
-def test_links_within_the_repository_lead_somewhere(name: str) -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", (ROOT / name).read_text())
-    assert not [link for link in links if not (ROOT / link).exists()]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_repository_lead_to_existing_headings(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)(.+?)\)", page.read_text("utf-8")):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", target.read_text("utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+            assert anchor in slugs, link

@@ -1,10 +1,8 @@
-"""Random combinations of what the documentation leaves open, with faults, kills and pauses.
+"""Random combinations of undocumented API behavior, faults, kills and pauses.
 
-Each example switches some behaviours of the emulator on, runs the tap several times with bad luck,
-then switches off what withholds data for good, and runs on for the documented time.
-The 40 combinations are always the same ones; `pytest --thorough
-tests/integration/recovery/test_combinations.py` tries
-500 others each time.
+Each example switches on some behaviors of the emulator and runs the tap several times with faults.
+Then it switches off the behaviors that withhold data, and runs for the documented recovery time.
+The 40 combinations are always the same; `pytest --thorough` tries 500 others each time.
 """
 
 from __future__ import annotations
@@ -21,16 +19,17 @@ from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import DAY, to_millis
 from tests.support.constants import NOW
-from tests.support.incidents import INCIDENTS
-from tests.support.interrupted_tap import DATASOURCES, NO_INTERRUPTION, NODES, Interruption
-from tests.support.simulation import Simulation, spans_of
+from tests.support.recovery.injected_faults import INJECTED_FAULTS
+from tests.support.recovery.interrupted_tap import DATASOURCES, NO_INTERRUPTION, NODES, Interruption
+from tests.support.recovery.simulation import Simulation
+from tests.support.recovery.time_ranges import time_ranges
 
 if TYPE_CHECKING:
     import pytest
 
-    from tests.support.incidents import Incident
-    from tests.support.simulated_data import Frequency
-    from tests.support.simulation import Span
+    from tests.support.recovery.injected_faults import InjectedFault
+    from tests.support.recovery.simulated_data import Frequency
+    from tests.support.recovery.time_ranges import TimeRange
     from tests.support.tap_process import Record
 
 EXAMPLES, THOROUGH_EXAMPLES = 40, 500
@@ -50,7 +49,7 @@ DATA_FROM: dict[Frequency, str] = {
     "hour": "2026-03-06T00:00:00Z",
     "day": "2026-03-01T00:00:00Z",
 }
-MAX_CALM_RUNS, CALM_PAUSE = 20, timedelta(hours=13)
+MAX_FINAL_RUNS, FINAL_PAUSE = 20, timedelta(hours=13)
 """Ten days: the longest retry interval is seven days, and a new report may take two runs more."""
 MAX_CATCH_UP_RUNS = 50
 """If each report brings the first days of its range alone."""
@@ -82,15 +81,15 @@ WITHOUT_EFFECT = {
 """Behaviours of what these runs do not read: metadata, and requests without a format."""
 REPORTS = sorted(WITHHOLDING | {"clipped-range", "empty-window-no-urls", "shared-quota"})
 """Behaviours of the reports' life cycle: they are drawn more often."""
-LABELS = sorted({each.label for each in Unknown} - WITHOUT_EFFECT)
+LABELS = sorted({fault.label for fault in Unknown} - WITHOUT_EFFECT)
 
 
-class Turn(NamedTuple):
+class PlannedRun(NamedTuple):
     """A run: how long after the last one, and what goes wrong."""
 
     pause_minutes: int
     interruption: Interruption
-    incidents: tuple[Incident, ...]
+    faults: tuple[InjectedFault, ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Scenario:
     quirks: frozenset[str]
     parameters: Record
     settings: Record
-    turns: list[Turn]
+    planned_runs: list[PlannedRun]
     token_refusal: int
     report_seconds: float
 
@@ -112,13 +111,13 @@ interruptions = st.just(NO_INTERRUPTION) | st.builds(
     exchange=st.just(0.0) | st.sampled_from([1, 2, 2.5, 3, 3.5, 4, 5.5, 7]),
     is_signal=st.booleans(),
 )
-turns = st.builds(
-    Turn,
+planned_runs = st.builds(
+    PlannedRun,
     st.sampled_from([5, 60, 60, 360, 1440, 1410, 2000, 4000]),
     interruptions,
     st.just(())
-    | st.tuples(st.sampled_from(INCIDENTS))
-    | st.tuples(*[st.sampled_from(INCIDENTS)] * 2),
+    | st.tuples(st.sampled_from(INJECTED_FAULTS))
+    | st.tuples(*[st.sampled_from(INJECTED_FAULTS)] * 2),
 )
 parameters = st.fixed_dictionaries(
     {
@@ -166,7 +165,7 @@ scenarios = st.builds(
     ),
     parameters,
     tap_settings,
-    st.lists(turns, min_size=4, max_size=6),
+    st.lists(planned_runs, min_size=4, max_size=6),
     st.sampled_from([400, 401, 403, 404]),
     st.sampled_from([0, 20, 400]),
 )
@@ -197,43 +196,46 @@ class Trial:
             first_query_reaches=DAY if "old-start-rejected" in quirks else None,
         )
 
-    def run_with_bad_luck(self) -> None:
-        for turn in self.scenario.turns:
-            self.sandbox.clock.advance(timedelta(minutes=turn.pause_minutes))
+    def run_with_faults(self) -> None:
+        for planned_run in self.scenario.planned_runs:
+            self.sandbox.clock.advance(timedelta(minutes=planned_run.pause_minutes))
             with ExitStack() as stack:
-                for each in turn.incidents:
-                    if is_detectable(each, self.scenario.settings):
-                        stack.enter_context(each.injected(self.sandbox))
-                self.simulation.run(turn.interruption)
+                for fault in planned_run.faults:
+                    if is_detectable(fault, self.scenario.settings):
+                        stack.enter_context(fault.injected(self.sandbox))
+                self.simulation.run(planned_run.interruption)
 
-    def calm_down(self) -> None:
+    def finish(self) -> None:
         """Run until all is there, for as long as the documentation says that it may take."""
         self.sandbox.switches.turn_off(*WITHHOLDING)
         self.sandbox.switches.set(requests_by_others=0)
         is_clipped = "clipped-range" in self.scenario.quirks
-        for runs in range(MAX_CATCH_UP_RUNS if is_clipped else MAX_CALM_RUNS):
-            self.sandbox.clock.advance(CALM_PAUSE)
+        for runs in range(MAX_CATCH_UP_RUNS if is_clipped else MAX_FINAL_RUNS):
+            self.sandbox.clock.advance(FINAL_PAUSE)
             run = self.simulation.run(report_wait_timeout=3600)
             if runs and run.status == 0 and self._is_complete():
                 return
-        raise AssertionError(f"not complete: {run.status} {run.complaints} {self.simulation.state}")
+        raise AssertionError(
+            f"not complete: {run.status} {run.error_lines} {self.simulation.state}"
+        )
 
     def _is_complete(self) -> bool:
         start = to_millis(COVERED_FROM[self.scenario.frequency])
         covered = [
-            spans_of(self.simulation.bookmark(stream)["covered"]) for stream in (DATASOURCES, NODES)
+            time_ranges(self.simulation.bookmark(stream)["covered"])
+            for stream in (DATASOURCES, NODES)
         ]
         is_whole = all(len(spans) == 1 and spans[0].start == start for spans in covered)
         return is_whole and self._is_recent(covered) and self.simulation.is_done()
 
-    def _is_recent(self, covered: list[list[Span]]) -> bool:
+    def _is_recent(self, covered: list[list[TimeRange]]) -> bool:
         oldest = self.sandbox.clock.millis() - self.simulation.max_lag
         return all(spans[-1].end > oldest for spans in covered)
 
 
-def is_detectable(each: Incident, chosen: Record) -> bool:
+def is_detectable(fault: InjectedFault, settings: Record) -> bool:
     """Tell whether a reader can notice: Parquet files have no checksum of their numbers."""
-    return each.kind != "flip-byte" or chosen.get("report_file_format") != "parquet"
+    return fault.kind != "flip-byte" or settings.get("report_file_format") != "parquet"
 
 
 def compatible(frequency: Frequency, quirks: frozenset[str]) -> frozenset[str]:
@@ -271,14 +273,14 @@ FEW_REQUESTS = Scenario(
     quirks=frozenset({"idle-nodes-rejected"}),
     parameters={"id_refusal": 400},
     settings={"report_daily_limit": 10, "lookback_days": 1},
-    turns=[Turn(5, NO_INTERRUPTION, ())],
+    planned_runs=[PlannedRun(5, NO_INTERRUPTION, ())],
     token_refusal=400,
     report_seconds=0,
 )
 """A rejected node has to be found with few requests a day."""
 
 
-def test_nothing_is_lost_in_any_combination(pytestconfig: pytest.Config) -> None:
+def test_no_combination_of_faults_loses_data(pytestconfig: pytest.Config) -> None:
     is_thorough = pytestconfig.getoption("thorough")
 
     @settings(
@@ -291,8 +293,8 @@ def test_nothing_is_lost_in_any_combination(pytestconfig: pytest.Config) -> None
     def try_one(scenario: Scenario) -> None:
         with sandbox_for(scenario) as sandbox:
             trial = Trial(scenario, sandbox)
-            trial.run_with_bad_luck()
-            trial.calm_down()
+            trial.run_with_faults()
+            trial.finish()
             start = COVERED_FROM[scenario.frequency]
             trial.simulation.check_end(start, timedelta(days=scenario.settings["lookback_days"]))
 

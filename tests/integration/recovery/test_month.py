@@ -1,8 +1,7 @@
 """A simulated month of hourly runs: with missed runs, kills, faults and a changing quota.
 
-The short version simulates some days of each frequency. `pytest --thorough
-tests/integration/recovery/test_month.py`
-simulates a whole month, and `TEST_MONTH_SEED=7` another one.
+The short version simulates some days of each frequency. `pytest --thorough` simulates a whole
+month, and `TEST_MONTH_SEED=7` another one.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import pytest
 
 from tap_clarity.sandbox.core.timestamps import DAY, iso
 from tests.support.constants import NOW
-from tests.support.incidents import INCIDENTS, Incident
-from tests.support.interrupted_tap import (
+from tests.support.recovery.injected_faults import INJECTED_FAULTS, InjectedFault
+from tests.support.recovery.interrupted_tap import (
     DATASOURCES,
     KILLED,
     NO_INTERRUPTION,
@@ -28,20 +27,21 @@ from tests.support.interrupted_tap import (
     SIGTERM_STATUS,
     Interruption,
 )
-from tests.support.simulated_data import city
-from tests.support.simulation import KINDS, REPORT_PATH, Simulation, spans_of
-from tests.support.tap_process import calls
+from tests.support.recovery.simulated_data import create_sandbox
+from tests.support.recovery.simulation import KINDS, REPORT_PATH, Simulation
+from tests.support.recovery.time_ranges import time_ranges
+from tests.support.tap_process import received_requests
 
 if TYPE_CHECKING:
-    from tests.support.simulated_data import Frequency
+    from tests.support.recovery.simulated_data import Frequency
     from tests.support.tap_process import Json, Record
 
 SEED = int(os.environ.get("TEST_MONTH_SEED", "1"))
 HOUR = timedelta(hours=1)
-GRANTED = 30
-BUSY_HOURS = 2
+REPORTS_PER_DAY = 30
+HOURS_WITH_MORE_FAULTS = 2
 """So many hours of each half day have more faults: then reports are requested."""
-CALM_RUNS, CALM_PAUSE = 24, timedelta(hours=9)
+FINAL_RUNS, FINAL_PAUSE = 24, timedelta(hours=9)
 """After that many runs everything has been retried: the longest retry interval is seven days."""
 
 
@@ -106,39 +106,41 @@ class Month:
 
     simulation: Simulation
     random: random.Random
-    granted: int = GRANTED
-    incidents: int = 0
+    available_requests: int = REPORTS_PER_DAY
+    faulty_runs: int = 0
     new_data_checks: int = 0
 
-    def live_through(self, hours: int) -> None:
-        sandbox, missed = self.simulation.sandbox, 0
+    def simulate_hours(self, hours: int) -> None:
+        sandbox, skipped_hours = self.simulation.sandbox, 0
         start = datetime.fromisoformat(NOW)
         for hour in range(hours):
             now = start + hour * HOUR + timedelta(minutes=self.random.randrange(30))
             if hour % 24 == 0:
                 self._change_quota()
-            missed -= 1
+            skipped_hours -= 1
             if self.random.random() < 0.03:
-                missed = self.random.choice([2, 5, 23, 30, 52])
-            if missed <= 0 and now > sandbox.clock.now():
+                skipped_hours = self.random.choice([2, 5, 23, 30, 52])
+            if skipped_hours <= 0 and now > sandbox.clock.now():
                 sandbox.clock.set(now)
-                self._run(is_busy=hour % 12 < BUSY_HOURS)
+                self._run(more_faults=hour % 12 < HOURS_WITH_MORE_FAULTS)
 
     def _change_quota(self) -> None:
         """Let others in the organization use up most of the quota on some days."""
-        self.granted = self.random.choice([GRANTED, GRANTED, GRANTED, 1, 2, 3, 5])
+        self.available_requests = self.random.choice(
+            [REPORTS_PER_DAY, REPORTS_PER_DAY, REPORTS_PER_DAY, 1, 2, 3, 5]
+        )
         switches = self.simulation.sandbox.switches
         switches.turn_on("shared-quota")
-        switches.set(requests_by_others=GRANTED - self.granted)
+        switches.set(requests_by_others=REPORTS_PER_DAY - self.available_requests)
 
-    def _run(self, *, is_busy: bool) -> None:
-        luck, settings = self.random.random(), {"report_wait_timeout": 600}
-        interruption, faults = NO_INTERRUPTION, list[Incident]()
-        if luck < (0.3 if is_busy else 0.2):
+    def _run(self, *, more_faults: bool) -> None:
+        chance, settings = self.random.random(), {"report_wait_timeout": 600}
+        interruption, faults = NO_INTERRUPTION, list[InjectedFault]()
+        if chance < (0.3 if more_faults else 0.2):
             interruption = self._interruption()
-        if 0.15 < luck < (0.75 if is_busy else 0.45):
-            faults = self.random.sample(INCIDENTS, self.random.choice([1, 1, 2]))
-        self.incidents += bool(faults)
+        if 0.15 < chance < (0.75 if more_faults else 0.45):
+            faults = self.random.sample(INJECTED_FAULTS, self.random.choice([1, 1, 2]))
+        self.faulty_runs += bool(faults)
         state = self.simulation.state
         with ExitStack() as stack:
             for fault in faults:
@@ -162,9 +164,13 @@ class Month:
         sandbox = self.simulation.sandbox
         now = sandbox.clock.millis()
         midnight = now - now % DAY
-        posts = list(calls(sandbox, "POST", REPORT_PATH))
+        posts = list(received_requests(sandbox, "POST", REPORT_PATH))
         used = self.simulation.requests_by_day[iso(now)[:10]]
-        if used > len(posts) or self.granted < len(KINDS) or not is_quiet(before, midnight):
+        if (
+            used > len(posts)
+            or self.available_requests < len(KINDS)
+            or not has_only_new_data(before, midnight)
+        ):
             return
         self.new_data_checks += 1
         for stream in (DATASOURCES, NODES):
@@ -175,39 +181,39 @@ class Month:
             ]
             assert max(ends, default="") >= iso(midnight), f"{stream}: no new data was requested"
 
-    def calm_down(self) -> None:
+    def finish(self) -> None:
         """Run without faults, at full quota, until all has been retried."""
         sandbox = self.simulation.sandbox
         sandbox.switches.turn_off("shared-quota")
-        for _ in range(CALM_RUNS):
-            sandbox.clock.advance(CALM_PAUSE)
+        for _ in range(FINAL_RUNS):
+            sandbox.clock.advance(FINAL_PAUSE)
             self.simulation.run()
 
 
-def is_quiet(state: Json, midnight: int) -> bool:
+def has_only_new_data(state: Json, midnight: int) -> bool:
     """Tell whether a state was left on the day before, with nothing to do but new data."""
     for stream in (RECENT, DATASOURCES, NODES):
         bookmark = state.get("bookmarks", {}).get(stream, {})
         if any(bookmark.get(name) for name in ("reports", "failing", "gaps")):
             return False
         if stream != RECENT:
-            covered = spans_of(bookmark.get("covered") or [])
+            covered = time_ranges(bookmark.get("covered") or [])
             if not covered or not midnight - DAY <= covered[-1].end < midnight:
                 return False
     return True
 
 
 @pytest.mark.parametrize("frequency", PLANS)
-def test_nothing_is_lost_in_a_month_of_hourly_runs(
+def test_month_of_hourly_runs_loses_no_data(
     frequency: Frequency, pytestconfig: pytest.Config
 ) -> None:
     plan, is_whole = PLANS[frequency], pytestconfig.getoption("thorough")
     days = 31 if is_whole else plan.short_days
-    with city() as sandbox:
+    with create_sandbox() as sandbox:
         simulation = Simulation(sandbox, frequency, plan.settings, plan.period)
         month = Month(simulation, random.Random(f"{SEED} {frequency}"))  # noqa: S311
-        month.live_through(24 * days)
-        month.calm_down()
+        month.simulate_hours(24 * days)
+        month.finish()
         simulation.check_end(plan.covered_from, timedelta(days=plan.settings["lookback_days"]))
     assert {0, 1, KILLED, SIGTERM_STATUS} <= simulation.statuses.keys()
     assert month.new_data_checks or not is_whole

@@ -1,7 +1,6 @@
-"""Outages of all lengths, at all frequencies: afterwards nothing is missing.
+"""Outages of all lengths, at all frequencies: afterwards no measurement is missing.
 
-docs/recovery.md shows the table; `python -m tests.integration.recovery.test_outages` writes it
-anew.
+`python -m tests.integration.recovery.test_outages` writes the table of docs/recovery.md.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ import pytest
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
 from tests.support.paths import ROOT
-from tests.support.recovery_harness import CACHE, REPORT, Frequency, Story, missing
+from tests.support.recovery.harness import CACHE, REPORT, Frequency, RecoveryScenario, missing_keys
 from tests.support.tap_process import expected_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.recovery_harness import Fact
+    from tests.support.recovery.harness import KnownMeasurement
     from tests.support.tap_process import Key
 
 PAGE = ROOT / "docs" / "recovery.md"
 MARKS = re.compile(r"(?s)(<!-- outages: begin .*?-->\n).*?(<!-- outages: end -->)")
-HEAD = """
+TABLE_HEAD = """
 | Frequency | Outage | Points | Missing afterwards | Reports | Lost without healing |
 | --- | --- | ---: | ---: | ---: | ---: |
 """
@@ -41,25 +40,25 @@ OUTAGES = {
 CASES: list[tuple[Frequency, str]] = [(each, outage) for each in CACHE for outage in OUTAGES]
 
 
-class Outcome(NamedTuple):
+class OutageResult(NamedTuple):
     """What an outage has led to."""
 
-    story: Story
-    facts: dict[Key, Fact]
+    scenario: RecoveryScenario
+    measurements: dict[Key, KnownMeasurement]
     reports: int
 
     @property
     def numbers(self) -> str:
         """Those of the table."""
-        polled = set().union(*(self._cached(poll) for poll in self.story.read_at))
-        points = len(missing((), self.facts))
-        lacking = len(missing(self.story.target.table, self.facts))
-        lost = len(missing(polled, self.facts))
-        return f"{points:,} | {lacking:,} | {self.reports} | {lost:,}"
+        cached_keys = set().union(*(self._cached(poll) for poll in self.scenario.read_at))
+        expected_count = len(missing_keys((), self.measurements))
+        missing_count = len(missing_keys(self.scenario.target.table, self.measurements))
+        lost_count = len(missing_keys(cached_keys, self.measurements))
+        return f"{expected_count:,} | {missing_count:,} | {self.reports} | {lost_count:,}"
 
     def _cached(self, poll: datetime) -> set[Key]:
         """What a client gets that asks the cache for all it holds, and has nothing else."""
-        frequency, expected = self.story.frequency, self.story.sandbox.expected
+        frequency, expected = self.scenario.frequency, self.scenario.sandbox.expected
         return {
             *expected_records(expected.measurements(frequency, poll - CACHE[frequency], poll, poll))
         }
@@ -67,44 +66,44 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with city() as running:
-        yield running
+    with create_sandbox() as sandbox:
+        yield sandbox
 
 
-def city() -> Sandbox:
+def create_sandbox() -> Sandbox:
     return Sandbox(seed=1, datasources=3, now=NOW, frozen=True)
 
 
-def suffer(sandbox: Sandbox, frequency: Frequency, outage: timedelta) -> Outcome:
+def run_through_outage(sandbox: Sandbox, frequency: Frequency, outage: timedelta) -> OutageResult:
     """Run twice, an hour apart, then not for so long, then once more."""
-    story = Story(sandbox, frequency)
+    scenario = RecoveryScenario(sandbox, frequency)
     for pause in (timedelta(0), HOUR, outage):
-        story.run(pause).check()
-    return Outcome(story, story.facts, story.asked.count(REPORT))
+        scenario.run(pause).check()
+    return OutageResult(scenario, scenario.measurements, scenario.requested_paths.count(REPORT))
 
 
 @pytest.mark.parametrize(("frequency", "outage"), CASES)
-def test_after_an_outage_nothing_is_missing(
+def test_after_an_outage_no_measurement_is_missing(
     sandbox: Sandbox, frequency: Frequency, outage: str
 ) -> None:
-    outcome = suffer(sandbox, frequency, OUTAGES[outage])
-    outcome.story.check(outcome.facts)
-    line = f"| {frequency} | {outage} | {outcome.numbers} |"
+    result = run_through_outage(sandbox, frequency, OUTAGES[outage])
+    result.scenario.check(result.measurements)
+    line = f"| {frequency} | {outage} | {result.numbers} |"
     assert line in PAGE.read_text(), "run: python -m tests.integration.recovery.test_outages"
 
 
-def test_the_page_shows_these_cases_only() -> None:
-    shown = re.findall(r"(?m)^\| (minute|hour|day) \| ([^|]+) \|", PAGE.read_text())
-    assert shown == CASES
-    assert HEAD in PAGE.read_text()
+def test_page_lists_exactly_the_tested_outages() -> None:
+    listed_cases = re.findall(r"(?m)^\| (minute|hour|day) \| ([^|]+) \|", PAGE.read_text())
+    assert listed_cases == CASES
+    assert TABLE_HEAD in PAGE.read_text()
 
 
 def table() -> Iterator[str]:
-    yield HEAD
+    yield TABLE_HEAD
     for frequency, outage in CASES:
-        with city() as sandbox:
-            outcome = suffer(sandbox, frequency, OUTAGES[outage])
-            yield f"| {frequency} | {outage} | {outcome.numbers} |\n"
+        with create_sandbox() as sandbox:
+            result = run_through_outage(sandbox, frequency, OUTAGES[outage])
+            yield f"| {frequency} | {outage} | {result.numbers} |\n"
     yield "\n"  # or Markdown takes the mark for a part of the table
 
 

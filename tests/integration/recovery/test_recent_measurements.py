@@ -1,4 +1,4 @@
-"""The recent measurements through the wire: what is asked and said, and that nothing is lost."""
+"""The recent measurements: requests, log lines, fallback to the cache, clock skew, and state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tap_clarity.sandbox.api import recent as sandbox_recent
 from tap_clarity.sandbox.api import tokens
 from tap_clarity.sandbox.api.recent import FORMATS, RecentMeasurements
 from tests.support.constants import NOW
-from tests.support.recovery_harness import (
+from tests.support.recovery.harness import (
     CACHE,
     CONTINUATION,
     DATASOURCES,
@@ -23,13 +23,13 @@ from tests.support.recovery_harness import (
     REPORT,
     STREAM,
     Frequency,
-    Story,
-    asks,
-    lines,
-    merged,
-    said,
+    RecoveryScenario,
+    cache_query_message,
+    log_lines,
+    merge_states,
+    tap_log_lines,
 )
-from tests.support.tap_process import calls, run_tap
+from tests.support.tap_process import received_requests, run_tap
 
 if TYPE_CHECKING:
     from tests.support.tap_process import Key, Record
@@ -39,9 +39,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OUTAGE = 5 * DAY
 
 
-def cache_start(story: Story) -> str:
+def cache_start(scenario: RecoveryScenario) -> str:
     """What the last run asked the cache for."""
-    start: str = next(calls(story.sandbox, "POST", QUERY))["body"]["startTime"]
+    start: str = next(received_requests(scenario.sandbox, "POST", QUERY))["body"]["startTime"]
     return start
 
 
@@ -62,112 +62,123 @@ def test_in_the_steady_state_a_run_is_one_request_after_the_list_of_datasources(
     assert call["body"] == {"org": sandbox.org, "continuationToken": token}
 
 
-def test_an_empty_reply_renews_the_token(story: Story) -> None:
-    before = story.target.stand["continuation_token"]
-    quiet = story.run(20 * SECOND).check()
-    assert quiet.records(STREAM) == []
-    assert story.target.stand["continuation_token"] != before
+def test_empty_response_renews_the_token(scenario: RecoveryScenario) -> None:
+    before = scenario.target.bookmark["continuation_token"]
+    empty_run = scenario.run(20 * SECOND).check()
+    assert empty_run.records(STREAM) == []
+    assert scenario.target.bookmark["continuation_token"] != before
     # A day and ten seconds after the first run, only the renewed one is good.
-    story.run(DAY - 10 * SECOND).check()
-    assert story.asked == [CONTINUATION, QUERY]
-    story.check()
+    scenario.run(DAY - 10 * SECOND).check()
+    assert scenario.requested_paths == [CONTINUATION, QUERY]
+    scenario.check()
 
 
-def test_hourly_runs_read_everything_once_but_for_one_query_a_day(story: Story) -> None:
-    read = len(story.target.table)
+def test_hourly_runs_read_everything_once_except_for_one_query_per_day(
+    scenario: RecoveryScenario,
+) -> None:
+    read_count = len(scenario.target.table)
     for hour in range(10, 33):
-        written = len(story.run(HOUR).check().records(STREAM))
-        assert story.asked == [CONTINUATION, *[QUERY] * (hour == 24)]
+        written_count = len(scenario.run(HOUR).check().records(STREAM))
+        assert scenario.requested_paths == [CONTINUATION, *[QUERY] * (hour == 24)]
         if hour == 24:
-            assert cache_start(story) == "2026-03-10T05:00:00.000Z"
+            assert cache_start(scenario) == "2026-03-10T05:00:00.000Z"
         else:
-            read += written
-        assert len(story.target.table) >= read
-    repeated = len(story.target.table) - read
-    assert 0 < repeated < 4 * 24
-    story.check()
+            read_count += written_count
+        assert len(scenario.target.table) >= read_count
+    repeated_count = len(scenario.target.table) - read_count
+    assert 0 < repeated_count < 4 * 24
+    scenario.check()
 
 
 # Falling back to the cache
 
 
 @pytest.mark.parametrize(
-    "without",
+    "patch_token",
     [
         patch.object(sandbox_recent, "TOKEN_HEADER", "x-nothing"),
         patch.object(tokens, "encode", lambda *_: ""),
     ],
     ids=["no header", "an empty one"],
 )
-def test_a_reply_without_a_token_is_no_loss(story: Story, without: Any) -> None:  # noqa: ANN401
-    with without:
-        run = story.run(HOUR).check()
-    assert lines(run, "WARNING") == [
+def test_response_without_a_token_loses_no_data(
+    scenario: RecoveryScenario,
+    patch_token: Any,  # noqa: ANN401
+) -> None:
+    with patch_token:
+        run = scenario.run(HOUR).check()
+    assert log_lines(run, "WARNING") == [
         "Clarity sent no continuation token; the next run asks its cache"
     ]
-    assert story.target.stand["continuation_token"] is None
-    run = story.run(HOUR).check()
-    assert story.asked == [QUERY]
-    assert cache_start(story) == "2026-03-10T06:00:00.000Z"
-    assert said(run) == [asks("there is no continuation token", "2026-03-10 06:00")]
-    story.check()
+    assert scenario.target.bookmark["continuation_token"] is None
+    run = scenario.run(HOUR).check()
+    assert scenario.requested_paths == [QUERY]
+    assert cache_start(scenario) == "2026-03-10T06:00:00.000Z"
+    assert tap_log_lines(run) == [
+        cache_query_message("there is no continuation token", "2026-03-10 06:00")
+    ]
+    scenario.check()
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422])
-def test_a_refused_token_falls_back_to_the_cache(status: int) -> None:
+def test_rejected_token_falls_back_to_the_cache(status: int) -> None:
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True, token_refusal=status) as sandbox:
-        story = Story(sandbox)
-        story.run().check()
-        story.target.stand.update(continuation_token="worn out")  # noqa: S106 - a token's place
-        run = story.run(HOUR).check()
-        assert story.asked == [CONTINUATION, QUERY]
-        assert [call["status"] for call in calls(sandbox, "POST")] == [status, 200]
-        assert cache_start(story) == "2026-03-10T05:00:00.000Z"
-        assert said(run) == [asks("Clarity has refused the continuation token", "2026-03-10 05:00")]
-        story.run(HOUR).check()
-        assert story.asked == [CONTINUATION]
-        story.check()
+        scenario = RecoveryScenario(sandbox)
+        scenario.run().check()
+        scenario.target.bookmark.update(continuation_token="worn out")  # noqa: S106 - a token's place
+        run = scenario.run(HOUR).check()
+        assert scenario.requested_paths == [CONTINUATION, QUERY]
+        assert [call["status"] for call in received_requests(sandbox, "POST")] == [status, 200]
+        assert cache_start(scenario) == "2026-03-10T05:00:00.000Z"
+        assert tap_log_lines(run) == [
+            cache_query_message("Clarity has refused the continuation token", "2026-03-10 05:00")
+        ]
+        scenario.run(HOUR).check()
+        assert scenario.requested_paths == [CONTINUATION]
+        scenario.check()
 
 
-def test_a_refused_key_is_told_from_a_refused_token(story: Story) -> None:
+def test_rejected_key_is_distinguished_from_rejected_token(scenario: RecoveryScenario) -> None:
     run = run_tap(
-        story.sandbox,
+        scenario.sandbox,
         streams=[STREAM],
-        state=story.target.state,
+        state=scenario.target.state,
         metric_select=f"only {METRICS}*",
         api_key="another",
     )
-    assert [call["path"] for call in story.sandbox.requests][-2:] == [CONTINUATION, QUERY]
+    assert [call["path"] for call in scenario.sandbox.requests][-2:] == [CONTINUATION, QUERY]
     assert run.status == 1
-    (line,) = run.complaints
+    (line,) = run.error_lines
     assert "check the setting api_key" in line
     assert "token" not in line
     assert "refused the continuation token" not in run.errors
     assert run.records(STREAM) == []
-    assert run.state in ({}, story.target.state)
+    assert run.state in ({}, scenario.target.state)
 
 
-def test_a_key_that_may_not_read_is_told_from_a_refused_token(story: Story) -> None:
-    before = json.dumps(story.target.state)
-    story.sandbox.faults.inject("status", status=403, times=None)
-    run = story.run(HOUR)
+def test_key_without_permission_is_distinguished_from_rejected_token(
+    scenario: RecoveryScenario,
+) -> None:
+    before = json.dumps(scenario.target.state)
+    scenario.sandbox.faults.inject("status", status=403, times=None)
+    run = scenario.run(HOUR)
     assert run.status == 1
-    (line,) = said(run)
+    (line,) = tap_log_lines(run)
     assert line.startswith(f"recent_measurements: POST {QUERY}: the API key may not read this")
-    assert json.dumps(story.target.state) == before
-    story.sandbox.faults.clear()
-    story.run(HOUR).check()
-    assert story.asked == [CONTINUATION]
-    story.check()
+    assert json.dumps(scenario.target.state) == before
+    scenario.sandbox.faults.clear()
+    scenario.run(HOUR).check()
+    assert scenario.requested_paths == [CONTINUATION]
+    scenario.check()
 
 
-def test_another_query_asks_for_the_whole_cache(story: Story) -> None:
-    run = story.run(HOUR, qc_flags=True).check()
-    assert story.asked == [QUERY]
-    assert cache_start(story) == "2026-03-08T10:35:00.000Z"
-    assert "the settings of the query have changed" in said(run)[0]
-    story.run(HOUR, qc_flags=True).check()
-    assert story.asked == [CONTINUATION]
+def test_changed_query_reads_the_whole_cache(scenario: RecoveryScenario) -> None:
+    run = scenario.run(HOUR, qc_flags=True).check()
+    assert scenario.requested_paths == [QUERY]
+    assert cache_start(scenario) == "2026-03-08T10:35:00.000Z"
+    assert "the settings of the query have changed" in tap_log_lines(run)[0]
+    scenario.run(HOUR, qc_flags=True).check()
+    assert scenario.requested_paths == [CONTINUATION]
 
 
 @pytest.mark.parametrize(
@@ -179,17 +190,19 @@ def test_another_query_asks_for_the_whole_cache(story: Story) -> None:
         {"datasource_ids": ["one of them"]},
     ],
 )
-def test_a_token_belongs_to_its_query(story: Story, settings: dict[str, Any]) -> None:
+def test_token_of_another_query_is_not_used(
+    scenario: RecoveryScenario, settings: dict[str, Any]
+) -> None:
     if "datasource_ids" in settings:
-        (first, *_) = story.sandbox.world.visible(story.sandbox.clock.millis())
+        (first, *_) = scenario.sandbox.world.visible(scenario.sandbox.clock.millis())
         settings = {"datasource_ids": [first.datasource_id]}
-    story.run(MINUTE, **settings).check()
-    assert story.asked == [QUERY]
+    scenario.run(MINUTE, **settings).check()
+    assert scenario.requested_paths == [QUERY]
 
 
-def test_a_change_that_does_not_concern_the_query_keeps_the_token(story: Story) -> None:
-    story.run(MINUTE, report_daily_limit=3, recover_gaps=False, lookback_days=0).check()
-    assert story.asked == [CONTINUATION]
+def test_setting_unrelated_to_the_query_keeps_the_token(scenario: RecoveryScenario) -> None:
+    scenario.run(MINUTE, report_daily_limit=3, recover_gaps=False, lookback_days=0).check()
+    assert scenario.requested_paths == [CONTINUATION]
 
 
 # New datasources
@@ -208,67 +221,67 @@ NEW_AT: dict[str, Any] = {
 @pytest.mark.parametrize("is_listed", [False, True], ids=["recent only", "with datasources"])
 def test_a_new_datasource_has_the_cache_asked_again(*, is_listed: bool) -> None:
     with Sandbox(**NEW_AT) as sandbox:
-        story = Story(sandbox, settings={"lists_datasources": is_listed})
-        story.run().check()
-        assert story.asked == [QUERY]
-        story.run(HOUR).check()
-        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
-        story.run(timedelta(0), lists_datasources=False).check()
-        run = story.run(6 * HOUR).check()
-        assert (story.has_read_list, story.asked) == (True, [QUERY])
-        assert cache_start(story) == "2026-03-08T16:35:00.000Z"
-        assert "the list of datasources has changed" in said(run)[0]
-        assert len({key[1] for key in story.target.table}) == 3
-        story.check()
-        story.run(HOUR).check()
-        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
+        scenario = RecoveryScenario(sandbox, settings={"select_datasources": is_listed})
+        scenario.run().check()
+        assert scenario.requested_paths == [QUERY]
+        scenario.run(HOUR).check()
+        assert (scenario.has_read_list, scenario.requested_paths) == (True, [CONTINUATION])
+        scenario.run(timedelta(0), select_datasources=False).check()
+        run = scenario.run(6 * HOUR).check()
+        assert (scenario.has_read_list, scenario.requested_paths) == (True, [QUERY])
+        assert cache_start(scenario) == "2026-03-08T16:35:00.000Z"
+        assert "the list of datasources has changed" in tap_log_lines(run)[0]
+        assert len({key[1] for key in scenario.target.table}) == 3
+        scenario.check()
+        scenario.run(HOUR).check()
+        assert (scenario.has_read_list, scenario.requested_paths) == (True, [CONTINUATION])
         # The other streams that are selected make no difference.
-        story.run(HOUR, lists_datasources=not is_listed).check()
-        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
-        story.run(HOUR).check()
-        assert (story.has_read_list, story.asked) == (True, [CONTINUATION])
+        scenario.run(HOUR, select_datasources=not is_listed).check()
+        assert (scenario.has_read_list, scenario.requested_paths) == (True, [CONTINUATION])
+        scenario.run(HOUR).check()
+        assert (scenario.has_read_list, scenario.requested_paths) == (True, [CONTINUATION])
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 503])
 def test_a_list_of_datasources_that_cannot_be_read_is_no_failure(status: int) -> None:
     with Sandbox(**NEW_AT) as sandbox:
-        story = Story(sandbox)
-        story.run().check()
-        known = story.target.stand["datasources"]
+        scenario = RecoveryScenario(sandbox)
+        scenario.run().check()
+        known = scenario.target.bookmark["datasources"]
         sandbox.faults.inject("status", path=DATASOURCES, status=status, times=None)
-        run = story.run(7 * HOUR).check()
+        run = scenario.run(7 * HOUR).check()
         assert "the list of datasources cannot be read: GET /v2/datasources: " in run.errors
-        assert next(calls(sandbox, "POST"))["path"] == CONTINUATION
-        assert story.target.stand["datasources"] == known
+        assert next(received_requests(sandbox, "POST"))["path"] == CONTINUATION
+        assert scenario.target.bookmark["datasources"] == known
         sandbox.faults.clear()
-        run = story.run(MINUTE).check()
-        assert "the list of datasources has changed" in said(run)[0]
-        assert story.target.stand["datasources"] != known
-        story.check()
+        run = scenario.run(MINUTE).check()
+        assert "the list of datasources has changed" in tap_log_lines(run)[0]
+        assert scenario.target.bookmark["datasources"] != known
+        scenario.check()
 
 
 def test_a_list_of_which_a_page_is_missing_is_no_list() -> None:
     """Its other datasources would seem to be gone, and be new in the next run."""
     with Sandbox(**NEW_AT) as sandbox:
-        story = Story(sandbox)
-        story.run().check()
-        known = story.target.stand["datasources"]
+        scenario = RecoveryScenario(sandbox)
+        scenario.run().check()
+        known = scenario.target.bookmark["datasources"]
         part = {"datasources": [{"datasourceId": "DSALT0001"}], "hasMore": True}
         sandbox.faults.inject("status", path=DATASOURCES, status=200, body=json.dumps(part))
-        story.run(HOUR).check()
-        assert story.asked == [CONTINUATION]
-        assert story.target.stand["datasources"] == known
+        scenario.run(HOUR).check()
+        assert scenario.requested_paths == [CONTINUATION]
+        assert scenario.target.bookmark["datasources"] == known
 
 
-def test_named_datasources_are_not_looked_up(story: Story) -> None:
-    (first, *_) = story.sandbox.world.visible(story.sandbox.clock.millis())
-    settings = {"lists_datasources": True, "datasource_ids": [first.datasource_id]}
-    story.run(HOUR, **settings).check()
-    story.run(HOUR, **settings).check()
-    assert CONTINUATION in story.asked
-    assert QUERY not in story.asked
-    story.run(HOUR, **settings | {"lists_datasources": False}).check()
-    assert (story.has_read_list, story.asked) == (False, [CONTINUATION])
+def test_named_datasources_are_not_looked_up(scenario: RecoveryScenario) -> None:
+    (first, *_) = scenario.sandbox.world.visible(scenario.sandbox.clock.millis())
+    settings = {"select_datasources": True, "datasource_ids": [first.datasource_id]}
+    scenario.run(HOUR, **settings).check()
+    scenario.run(HOUR, **settings).check()
+    assert CONTINUATION in scenario.requested_paths
+    assert QUERY not in scenario.requested_paths
+    scenario.run(HOUR, **settings | {"select_datasources": False}).check()
+    assert (scenario.has_read_list, scenario.requested_paths) == (False, [CONTINUATION])
 
 
 # Formats
@@ -277,13 +290,15 @@ def test_named_datasources_are_not_looked_up(story: Story) -> None:
 @pytest.mark.parametrize("frequency", CACHE)
 def test_json_long_gives_the_same_records_without_the_source(frequency: Frequency) -> None:
     found = []
-    for form in FORMATS:
-        with Sandbox(seed=1, datasources=3, now=NOW, frozen=True, recent_format=form) as sandbox:
-            story = Story(sandbox, frequency)
-            story.run().check()
-            (asked,) = story.bodies
-            assert asked["format"] == "csv-wide"
-            found.append(story.target.table)
+    for answer_format in FORMATS:
+        with Sandbox(
+            seed=1, datasources=3, now=NOW, frozen=True, recent_format=answer_format
+        ) as sandbox:
+            scenario = RecoveryScenario(sandbox, frequency)
+            scenario.run().check()
+            (query,) = scenario.request_bodies
+            assert query["format"] == "csv-wide"
+            found.append(scenario.target.table)
     json_long, csv_wide = found
     assert json_long == without_source(csv_wide)
 
@@ -293,30 +308,30 @@ def without_source(table: dict[Key, Record]) -> dict[Key, Record]:
     return {key: row | {"source_id": None, "source_type": None} for key, row in table.items()}
 
 
-def test_json_long_without_news_has_no_locations() -> None:
+def test_empty_json_long_response_has_no_locations() -> None:
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True, recent_format="json-long") as sandbox:
-        story = Story(sandbox)
-        story.run().check()
-        run = story.run(20 * SECOND).check()
-        assert story.asked == [CONTINUATION]
+        scenario = RecoveryScenario(sandbox)
+        scenario.run().check()
+        run = scenario.run(20 * SECOND).check()
+        assert scenario.requested_paths == [CONTINUATION]
         assert run.records(STREAM) == []
-        run = story.run(2 * HOUR).check()
-        assert story.asked == [CONTINUATION]
+        run = scenario.run(2 * HOUR).check()
+        assert scenario.requested_paths == [CONTINUATION]
         assert run.records(STREAM)
 
 
-def test_a_field_that_nobody_knows_is_no_matter(story: Story) -> None:
+def test_unknown_field_is_ignored(scenario: RecoveryScenario) -> None:
     extra = {"humour": "dry", "nested": {"a": [1]}}
-    sandbox = story.sandbox
-    (asked,) = story.bodies
+    sandbox = scenario.sandbox
+    (query,) = scenario.request_bodies
     emulator = RecentMeasurements(sandbox.world, forced_format="json-long")
-    reply = emulator.query(asked, sandbox.clock.millis())
-    document = json.loads(reply.whole_body()) | extra
+    response = emulator.query(query, sandbox.clock.millis())
+    document = json.loads(response.whole_body()) | extra
     document["data"] = [each | extra for each in document["data"]]
     sandbox.faults.inject("status", path=QUERY, status=200, body=json.dumps(document))
-    strange = Story(sandbox)
-    strange.run().check()
-    assert strange.target.table == without_source(story.target.table)
+    other = RecoveryScenario(sandbox)
+    other.run().check()
+    assert other.target.table == without_source(scenario.target.table)
 
 
 # The clock
@@ -336,44 +351,49 @@ def test_a_field_that_nobody_knows_is_no_matter(story: Story) -> None:
         ("day", 241),
     ],
 )
-def test_a_clock_that_is_some_minutes_off_loses_nothing(
+def test_clock_skew_of_minutes_loses_no_data(
     frequency: Frequency, outage: int, minutes: int
 ) -> None:
     with Sandbox(seed=1, datasources=2, now=NOW, frozen=True) as sandbox:
-        story = Story(sandbox, frequency, settings={"clock_error": minutes * MINUTE})
-        story.run().check()
-        story.read_at[0] += minutes * MINUTE  # by its clock, the cache reaches back less, or more
-        story.run(outage * HOUR).check()
-        assert len([path for path in story.asked if path != REPORT]) == 1
-        story.check()
+        scenario = RecoveryScenario(sandbox, frequency, settings={"clock_error": minutes * MINUTE})
+        scenario.run().check()
+        scenario.read_at[0] += (
+            minutes * MINUTE
+        )  # by its clock, the cache reaches back less, or more
+        scenario.run(outage * HOUR).check()
+        assert len([path for path in scenario.requested_paths if path != REPORT]) == 1
+        scenario.check()
 
 
 @pytest.mark.parametrize("days", [5, -5])
-def test_a_clock_that_jumps_and_comes_back_loses_nothing(story: Story, days: int) -> None:
-    run = story.run(HOUR, clock_error=days * DAY).check()
-    assert "The clock of this machine is off by 5 days, 0:00:00: going by Clarity's" in said(run)
+def test_clock_jump_and_return_loses_no_data(scenario: RecoveryScenario, days: int) -> None:
+    run = scenario.run(HOUR, clock_error=days * DAY).check()
+    assert (
+        "The clock of this machine is off by 5 days, 0:00:00: going by Clarity's"
+        in tap_log_lines(run)
+    )
     # By Clarity's clock the token is still good.
-    assert [path for path in story.asked if path != QUERY] == [CONTINUATION]
-    assert len(story.asked) <= 2
-    assert story.target.stand["covered_until"] == "2026-03-10T10:20Z"
-    story.check()
+    assert [path for path in scenario.requested_paths if path != QUERY] == [CONTINUATION]
+    assert len(scenario.requested_paths) <= 2
+    assert scenario.target.bookmark["covered_until"] == "2026-03-10T10:20Z"
+    scenario.check()
     # The token is lost, too, and the outage is longer than the cache is deep.
-    story.target.stand["continuation_token"] = None
-    story.run(4 * DAY).check()
-    story.check()
-    story.run(HOUR).check()
-    assert story.asked == [CONTINUATION]
+    scenario.target.bookmark["continuation_token"] = None
+    scenario.run(4 * DAY).check()
+    scenario.check()
+    scenario.run(HOUR).check()
+    assert scenario.requested_paths == [CONTINUATION]
 
 
-def test_a_token_from_the_future_goes_on(story: Story) -> None:
-    story.target.stand.update({"token_issued_at": "2026-03-12"})
-    story.run(HOUR).check()
-    assert story.asked == [CONTINUATION]
-    assert story.target.stand["covered_until"] == "2026-03-10T10:20Z"
-    story.check()
+def test_token_issued_in_the_future_is_continued(scenario: RecoveryScenario) -> None:
+    scenario.target.bookmark.update({"token_issued_at": "2026-03-12"})
+    scenario.run(HOUR).check()
+    assert scenario.requested_paths == [CONTINUATION]
+    assert scenario.target.bookmark["covered_until"] == "2026-03-10T10:20Z"
+    scenario.check()
 
 
-def test_a_clock_some_minutes_off_costs_no_request_more() -> None:
+def test_clock_skew_of_minutes_needs_no_additional_request() -> None:
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
         env = {"TEST_CLOCK_SKEW": "-600"}
         first = run_tap(sandbox, streams=[STREAM], env=env).check()
@@ -383,40 +403,40 @@ def test_a_clock_some_minutes_off_costs_no_request_more() -> None:
         assert paths == [DATASOURCES, QUERY, DATASOURCES, CONTINUATION]
 
 
-def test_without_a_date_the_local_clock_has_to_do(story: Story) -> None:
+def test_without_date_header_the_local_clock_is_used(scenario: RecoveryScenario) -> None:
     with patch("tap_clarity.api.recent.parsedate_to_datetime", side_effect=ValueError):
-        story.run(HOUR, clock_error=10 * MINUTE).check()
-    assert story.target.stand["covered_until"] == "2026-03-10T10:30Z"
-    story.check()
+        scenario.run(HOUR, clock_error=10 * MINUTE).check()
+    assert scenario.target.bookmark["covered_until"] == "2026-03-10T10:30Z"
+    scenario.check()
 
 
 # State
 
 
-def test_what_is_cleared_is_null_and_what_was_is_not_left_behind(story: Story) -> None:
-    story.run(OUTAGE, report_wait_timeout=0).check()
-    before = story.target.stand
+def test_cleared_state_keys_are_null_after_a_merge(scenario: RecoveryScenario) -> None:
+    scenario.run(OUTAGE, report_wait_timeout=0).check()
+    before = scenario.target.bookmark
     with patch.object(sandbox_recent, "TOKEN_HEADER", "x-nothing"):
-        run = story.run(HOUR).check()
+        run = scenario.run(HOUR).check()
     after = run.state["bookmarks"][STREAM]
     assert after.keys() == before.keys()
     assert after["continuation_token"] is None
-    assert merged(before, after) == after
+    assert merge_states(before, after) == after
 
 
-def test_a_full_refresh_leaves_nothing_of_the_old_state_behind(story: Story) -> None:
-    story.run(OUTAGE, report_wait_timeout=0).check()
-    old = story.target.state
+def test_full_refresh_removes_the_old_state(scenario: RecoveryScenario) -> None:
+    scenario.run(OUTAGE, report_wait_timeout=0).check()
+    old = scenario.target.state
     assert old["bookmarks"][STREAM]["reports"]
-    story.target.state = {}
-    run = story.run(HOUR).check()
-    assert story.asked == [QUERY]
-    assert cache_start(story) == "2026-03-13T10:35:00.000Z"
-    assert merged(old, run.state) == run.state
+    scenario.target.state = {}
+    run = scenario.run(HOUR).check()
+    assert scenario.requested_paths == [QUERY]
+    assert cache_start(scenario) == "2026-03-13T10:35:00.000Z"
+    assert merge_states(old, run.state) == run.state
 
 
 @pytest.mark.parametrize(
-    "junk",
+    "malformed",
     [
         {"continuation_token": 7},
         {"token_issued_at": "yesterday"},
@@ -426,22 +446,24 @@ def test_a_full_refresh_leaves_nothing_of_the_old_state_behind(story: Story) -> 
         {"requests": ["2026-03-10", -1]},
         {"fingerprint": {"a": 1}},
     ],
-    ids=lambda junk: next(iter(junk)),
+    ids=lambda malformed: next(iter(malformed)),
 )
-def test_junk_is_reported_and_taken_for_no_state(story: Story, junk: dict[str, Any]) -> None:
-    story.target.stand.update(junk)
-    run = story.run(HOUR).check()
-    (line,) = lines(run, "WARNING")
+def test_malformed_state_is_reported_and_ignored(
+    scenario: RecoveryScenario, malformed: dict[str, Any]
+) -> None:
+    scenario.target.bookmark.update(malformed)
+    run = scenario.run(HOUR).check()
+    (line,) = log_lines(run, "WARNING")
     assert line.startswith("State of recent_measurements is unusable: ")
     assert line.endswith("; starting without state")
-    assert story.asked == [QUERY]
-    assert cache_start(story) == "2026-03-08T10:35:00.000Z"
-    story.check()
-    story.run(HOUR).check()
-    assert story.asked == [CONTINUATION]
+    assert scenario.requested_paths == [QUERY]
+    assert cache_start(scenario) == "2026-03-08T10:35:00.000Z"
+    scenario.check()
+    scenario.run(HOUR).check()
+    assert scenario.requested_paths == [CONTINUATION]
 
 
-def test_junk_in_one_stream_is_no_matter_to_the_others() -> None:
+def test_malformed_state_of_one_stream_does_not_affect_the_others() -> None:
     streams = [STREAM, "datasource_measurements"]
     settings: dict[str, Any] = {"start_date": "2026-03-09", "metric_select": f"only {METRICS}*"}
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
@@ -458,8 +480,8 @@ def test_junk_in_one_stream_is_no_matter_to_the_others() -> None:
     )
 
 
-def test_a_state_of_a_later_version_is_used_as_far_as_it_is_known(story: Story) -> None:
-    story.target.stand.update({"version": 2, "mood": {"good": True}})
-    story.run(HOUR).check()
-    assert story.asked == [CONTINUATION]
-    story.check()
+def test_unknown_keys_of_a_newer_state_are_ignored(scenario: RecoveryScenario) -> None:
+    scenario.target.bookmark.update({"version": 2, "mood": {"good": True}})
+    scenario.run(HOUR).check()
+    assert scenario.requested_paths == [CONTINUATION]
+    scenario.check()

@@ -1,4 +1,4 @@
-"""A service that clips ranges at their end: later reports bring the rest."""
+"""A service that clips the end of ranges: later reports deliver the rest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pytest
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.core.timestamps import DAY
 from tests.support.constants import NOW
-from tests.support.interrupted_tap import DATASOURCES, NODES
-from tests.support.simulation import Simulation, spans_of
+from tests.support.recovery.interrupted_tap import DATASOURCES, NODES
+from tests.support.recovery.simulation import Simulation
+from tests.support.recovery.time_ranges import time_ranges
 
 MAX_LAG = 5 * DAY
 
 
 @pytest.mark.parametrize(("max_range_days", "lookback_days"), [(2, 3), (2, 1), (3, 3)])
-def test_data_keeps_coming_if_less_than_the_lookback_is_served(
+def test_data_keeps_arriving_if_served_range_is_shorter_than_lookback(
     max_range_days: int, lookback_days: int
 ) -> None:
     with Sandbox(
@@ -34,5 +35,5 @@ def test_data_keeps_coming_if_less_than_the_lookback_is_served(
             sandbox.clock.advance(timedelta(days=1))
             simulation.run(report_wait_timeout=3600)
         for stream in (DATASOURCES, NODES):
-            (whole,) = spans_of(simulation.bookmark(stream)["covered"])
-            assert whole.end > sandbox.clock.millis() - MAX_LAG
+            (covered,) = time_ranges(simulation.bookmark(stream)["covered"])
+            assert covered.end > sandbox.clock.millis() - MAX_LAG

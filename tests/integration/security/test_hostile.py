@@ -1,6 +1,6 @@
-"""Whatever a server sends, the tap refuses it by name, in one line, and in little memory and time.
+"""Hostile responses: each is rejected in one line, with bounded memory and time.
 
-What is sent stands in the table of tests/support/hostile_responses.py.
+tests/support/security/hostile_responses.py has the table of responses.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from tap_clarity.api import files, recent, response_body, session, transport
 from tap_clarity.measurements import csv_wide, model, row_check
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
-from tests.support.file_server import host
-from tests.support.hostile_responses import (
+from tests.support.http_server import serve_http
+from tests.support.limited_runner import run_limited
+from tests.support.paths import ROOT
+from tests.support.security.hostile_responses import (
     DETAILS,
     END,
     FILE,
@@ -29,12 +31,10 @@ from tests.support.hostile_responses import (
     START,
     Attack,
     Target,
-    attacked,
     cases,
+    run_attack,
     whole,
 )
-from tests.support.limited_runner import run_guarded
-from tests.support.paths import ROOT
 from tests.support.tap_process import expected_records
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
     from tests.support.tap_process import Key, Record
 
-MOST_MEMORY = 120
+MAX_MEMORY = 120
 """MiB above those of a good run."""
-MOST_SECONDS = 30
-MOST_LETTERS = 600
+MAX_SECONDS = 30
+MAX_CHARACTERS = 600
 CACHED_SINCE = "2026-03-08T09:20:00Z"
 """Two days before the present instant."""
 
@@ -59,40 +59,46 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def at_the_same_time(sandbox: Sandbox) -> None:
+    """Undo that retries of the test before have moved the clock."""
+    sandbox.clock.set(NOW)
+
+
 @pytest.fixture(scope="module")
-def usual(sandbox: Sandbox) -> float:
+def normal_peak(sandbox: Sandbox) -> float:
     """Give the memory of a good run."""
-    return run_guarded(sandbox, streams=FILE.streams, **SETTINGS).peak
+    return run_limited(sandbox, streams=FILE.streams, **SETTINGS).peak
 
 
 def truth(sandbox: Sandbox, target: Target) -> dict[Key, Record]:
     now = sandbox.clock.now()
     if target is LIST:
-        told = sandbox.expected.records("datasources", now)
-        return {(sandbox.org, each["datasource_id"]): each for each in told}
+        objects = sandbox.expected.records("datasources", now)
+        return {(sandbox.org, each["datasource_id"]): each for each in objects}
     start, end = (CACHED_SINCE, now) if target is RECENT else (START, END)
-    measured = sandbox.expected.measurements("hour", start, end, now)
-    return expected_records(each for each in measured if each.metric == METRIC)
+    measurements = sandbox.expected.measurements("hour", start, end, now)
+    return expected_records(each for each in measurements if each.metric == METRIC)
 
 
 @pytest.mark.parametrize(
     ("attack", "target"),
     [pytest.param(attack, target, id=f"{attack.name}-{target.name}") for attack, target in cases()],
 )
-def test_an_attack_is_refused_by_name_and_nothing_is_lost(
-    sandbox: Sandbox, usual: float, attack: Attack, target: Target
+def test_attack_is_rejected_with_a_specific_error_and_no_data_is_lost(
+    sandbox: Sandbox, normal_peak: float, attack: Attack, target: Target
 ) -> None:
-    run, outcome = attacked(sandbox, attack, target)
-    (said,) = outcome.said
-    assert attack.says in said
-    assert said.isprintable()
-    assert len(said) < MOST_LETTERS
+    run, outcome = run_attack(sandbox, attack, target)
+    (error,) = outcome.errors
+    assert attack.expected_error in error
+    assert error.isprintable()
+    assert len(error) < MAX_CHARACTERS
     assert outcome.status == 1
     assert "Traceback" not in run.errors
-    assert outcome.peak < usual + MOST_MEMORY
-    assert outcome.seconds < MOST_SECONDS
+    assert outcome.peak < normal_peak + MAX_MEMORY
+    assert outcome.seconds < MAX_SECONDS
     (stream,) = target.streams
-    after = run_guarded(
+    after = run_limited(
         sandbox, streams=target.streams, state=json.dumps(run.state), **SETTINGS
     ).check()
     found = after.upserted(stream)
@@ -101,28 +107,28 @@ def test_an_attack_is_refused_by_name_and_nothing_is_lost(
         assert found[key].items() >= record.items()
 
 
-BY_ID = ("recent_measurements", "node_measurements")
+STREAMS_WITH_IDS = ("recent_measurements", "node_measurements")
 
 
-def test_without_its_limit_a_long_line_is_seen_to_fill_the_memory(
-    sandbox: Sandbox, usual: float
+def test_without_its_limit_a_long_line_fills_the_memory(
+    sandbox: Sandbox, normal_peak: float
 ) -> None:
     unlimited = {"tap_clarity.measurements.csv_wide.MAX_ROW_LENGTH": 1e15}
     long = next(attack for attack, _ in cases() if attack.name == "a line of 100 MB")
-    _, outcome = attacked(sandbox, replace(long, limits={**long.limits, **unlimited}), FILE)
-    assert outcome.peak > usual + MOST_MEMORY
+    _, outcome = run_attack(sandbox, replace(long, limits={**long.limits, **unlimited}), FILE)
+    assert outcome.peak > normal_peak + MAX_MEMORY
 
 
 IDS = ["../../v1/open", "a?b#c d", "a%2e%2e", "a/b", "é"]
 QUOTED = ["..%2F..%2Fv1%2Fopen", "a%3Fb%23c%20d", "a%252e%252e", "a%2Fb", "%C3%A9"]
 
 
-def test_no_id_of_a_server_leads_to_another_call(sandbox: Sandbox) -> None:
-    listed = {"datasources": [{"datasourceId": id_} for id_ in IDS]}
-    with host(whole(json.dumps(listed).encode())) as hostile:
-        run = run_guarded(sandbox, streams=DETAILS.streams, api_url=hostile.url)
+def test_ids_from_the_server_cannot_change_the_request_path(sandbox: Sandbox) -> None:
+    listing = {"datasources": [{"datasourceId": id_} for id_ in IDS]}
+    with serve_http(whole(json.dumps(listing).encode())) as server:
+        run = run_limited(sandbox, streams=DETAILS.streams, api_url=server.url)
     assert run.status == 1
-    assert {asked.target.partition("?")[0] for asked in hostile.asked} == {
+    assert {asked.target.partition("?")[0] for asked in server.requests} == {
         "/v2/datasources",
         *(f"/v2/datasources/{quoted}" for quoted in QUOTED),
     }
@@ -130,12 +136,14 @@ def test_no_id_of_a_server_leads_to_another_call(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("setting", ["datasource_ids", "node_ids", "org"])
 @pytest.mark.parametrize("id_", ["../..", "a?b#c", "a b", "%2e%2e"])
-def test_no_id_of_the_settings_leads_to_another_call(
+def test_ids_from_the_settings_cannot_change_the_request_path(
     sandbox: Sandbox, setting: str, id_: str
 ) -> None:
     sandbox.requests.clear()
     value: Any = id_ if setting == "org" else [id_]
-    run = run_guarded(sandbox, streams=[*DETAILS.streams, *BY_ID], **SETTINGS | {setting: value})
+    run = run_limited(
+        sandbox, streams=[*DETAILS.streams, *STREAMS_WITH_IDS], **SETTINGS | {setting: value}
+    )
     assert "Traceback" not in run.errors
     for request in sandbox.requests:
         _, first, *rest = request["path"].split("/")
@@ -143,21 +151,21 @@ def test_no_id_of_the_settings_leads_to_another_call(
         assert not {"..", ".", "", id_} & {*rest}
 
 
-def test_a_host_of_the_links_own_choosing_learns_nothing(sandbox: Sandbox) -> None:
-    with host(whole(b"{}")) as chosen:
-        link = {"reportStatus": "succeeded", "urls": [chosen.url + SIGNED]}
+def test_host_of_a_download_link_receives_no_secrets(sandbox: Sandbox) -> None:
+    with serve_http(whole(b"{}")) as server:
+        link = {"reportStatus": "succeeded", "urls": [server.url + SIGNED]}
         sandbox.faults.inject("status", status=200, body=json.dumps(link), times=None, path=POLL)
-        run = run_guarded(sandbox, streams=FILE.streams, **SETTINGS)
+        run = run_limited(sandbox, streams=FILE.streams, **SETTINGS)
         sandbox.faults.clear()
     assert run.status == 1
-    (complaint,) = run.complaints
-    assert "it is JSON, which no report's file is" in complaint
-    for asked in chosen.asked:
+    (error_line,) = run.error_lines
+    assert "it is JSON, which no report's file is" in error_line
+    for asked in server.requests:
         assert (asked.method, asked.target) == ("GET", SIGNED)
         assert asked.headers.keys() == {
             *("host", "user-agent", "accept-encoding", "accept", "connection")
         }
-    assert sandbox.api_key not in str(chosen.asked)
+    assert sandbox.api_key not in str(server.requests)
 
 
 LIMITS = [
@@ -174,7 +182,7 @@ LIMITS = [
 ]
 
 
-def test_the_page_on_security_names_the_limits() -> None:
+def test_security_page_names_the_limits() -> None:
     page = (ROOT / "SECURITY.md").read_text()
     table = page.partition("| What | At most")[2].partition("\n\n")[0].splitlines()[2:]
     assert [row.split("|")[2].strip() for row in table] == LIMITS

@@ -1,4 +1,4 @@
-"""A thousand datasources: all of them, once each, at little cost."""
+"""A thousand datasources: each is read once, with few requests, messages and log lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib3.util.connection import create_connection
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.streams.prefetch import MAX_WORKERS
 from tests.support.constants import NOW
-from tests.support.report_harness import run_inside
+from tests.support.tap_in_process import run_in_process
 
 if TYPE_CHECKING:
     import socket
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STREAMS = ("datasources", "datasource_details", "recent_measurements")
 
 
-def test_a_thousand_datasources_with_their_details_cost_little(
+def test_thousand_datasources_with_details_need_few_resources(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened: list[str] = []
@@ -34,7 +34,7 @@ def test_a_thousand_datasources_with_their_details_cost_little(
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
     with Sandbox(seed=1, datasources=1000, now=NOW, frozen=True) as sandbox:
-        run = run_inside(
+        run = run_in_process(
             sandbox,
             streams=STREAMS,
             output_frequency="day",
@@ -49,13 +49,15 @@ def test_a_thousand_datasources_with_their_details_cost_little(
 
 
 def all_are_read_once(sandbox: Sandbox, run: TapRun) -> None:
-    told = [each["datasource_id"] for each in sandbox.expected.records("datasource_details", NOW)]
-    assert len(told) == 1000
+    objects = [
+        each["datasource_id"] for each in sandbox.expected.records("datasource_details", NOW)
+    ]
+    assert len(objects) == 1000
     for stream in ("datasources", "datasource_details"):
-        assert [record["datasource_id"] for record in run.records(stream)] == told
+        assert [record["datasource_id"] for record in run.records(stream)] == objects
     assert len({record["datasource_id"] for record in run.records("recent_measurements")}) > 900
     paths = Counter(request["path"] for request in sandbox.requests)
-    assert len(paths) == len(told) + 2
+    assert len(paths) == len(objects) + 2
     assert set(paths.values()) == {1}
 
 
@@ -75,10 +77,10 @@ def the_messages_are_few(run: TapRun) -> None:
 
 def the_log_is_short(run: TapRun) -> None:
     lines = run.errors.splitlines()
-    begun, counted = (
+    started_count, counted = (
         [line for line in lines if words in line and "datasource_details" in line]
         for words in ("Beginning", "METRIC")
     )
-    assert len(begun) == len(counted) == 1
+    assert len(started_count) == len(counted) == 1
     assert '"value":1000' in counted[0]
     assert len(lines) < 40

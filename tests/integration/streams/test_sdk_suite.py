@@ -1,8 +1,8 @@
-"""The SDK's standard suite, and in earnest what it only seems to check.
+"""The SDK's standard tests, and complete checks of what they check only in part.
 
-Its test of the keys compares generators, which are never equal; its test of the final state looks
-beside the state; its tests of the attributes see the first one only; and without rfc3339-validator
-it passes any `date-time`.
+The SDK's test of keys compares generators, which are never equal; its test of the final state reads
+the wrong place; its tests of attributes check only the first one; and without rfc3339-validator any
+`date-time` is valid.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tap_clarity.sandbox import Sandbox
 from tap_clarity.sandbox.http.server import Server
 from tap_clarity.tap import TapClarity
 from tests.support.constants import NOW
+from tests.support.tap_in_process import SandboxClock
 from tests.support.tap_process import catalog_of, run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from tests.support.tap_process import Json, TapRun
 
@@ -66,26 +66,16 @@ def _city() -> Iterator[None]:
         yield
 
 
-class CityClock:
-    """The city's clock, for a tap in the same process."""
-
-    def now(self) -> datetime:
-        return CITY.clock.now()
-
-    def sleep(self, seconds: float) -> None:
-        CITY.clock.advance(seconds)
-
-
 class CityTap(TapClarity):
     """The tap inside pytest, which keeps its own signal handlers."""
 
-    clock = CityClock()
+    clock = SandboxClock(CITY)
 
     def _setup_signal_handlers(self) -> None:
         pass
 
 
-def _everything() -> Json:
+def _all_streams_catalog() -> Json:
     catalog = CityTap(validate_config=False).catalog
     for entry in catalog.streams:
         entry.metadata.root.selected = True
@@ -97,7 +87,7 @@ TestStandard = get_tap_test_class(
     config=CONFIG,
     suite_config=SuiteConfig(max_records_limit=1000),
     parse_env_config=False,
-    catalog=_everything(),
+    catalog=_all_streams_catalog(),
     message_writer=SimpleSingerWriter(),
 )
 
@@ -123,7 +113,7 @@ def schema_of(run: TapRun, stream: str) -> Json:
 
 @pytest.mark.parametrize("stream", KEYS)
 class TestEveryStream:
-    def test_keys_are_those_promised_and_never_null_nor_doubled(
+    def test_keys_are_as_declared_and_never_null_or_duplicate(
         self, first: TapRun, stream: str
     ) -> None:
         assert tuple(schema_of(first, stream)["key_properties"]) == KEYS[stream]
@@ -132,7 +122,7 @@ class TestEveryStream:
         assert None not in {part for key in keys for part in key}
         assert [key for key, times in Counter(keys).items() if times > 1] == []
 
-    def test_records_fit_the_schema_formats_included(self, first: TapRun, stream: str) -> None:
+    def test_records_are_valid_by_schema_and_formats(self, first: TapRun, stream: str) -> None:
         formats = DEFAULT_JSONSCHEMA_VALIDATOR.FORMAT_CHECKER
         assert "date-time" in formats.checkers
         schema = schema_of(first, stream)["schema"]
@@ -159,21 +149,21 @@ def _times(value: Json) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("stream", MEASUREMENTS)
-def test_from_the_last_state_no_measurement_comes_again(second: TapRun, stream: str) -> None:
+def test_run_from_the_last_state_repeats_no_measurement(second: TapRun, stream: str) -> None:
     assert schema_of(second, stream)
     assert second.records(stream) == []
 
 
-def test_a_run_that_finds_nothing_new_leaves_the_state_alone(first: TapRun, second: TapRun) -> None:
+def test_run_without_new_data_keeps_the_state(first: TapRun, second: TapRun) -> None:
     assert first.state["bookmarks"].keys() >= set(MEASUREMENTS)
     assert second.state == first.state
 
 
-def test_a_schema_that_does_not_change_is_written_once(first: TapRun) -> None:
+def test_unchanged_schema_is_written_once(first: TapRun) -> None:
     assert Counter(message["stream"] for message in schema_messages(first)) == Counter(KEYS.keys())
 
 
-def test_no_message_leads_a_target_to_delete_rows(first: TapRun) -> None:
+def test_no_message_causes_a_target_to_delete_rows(first: TapRun) -> None:
     assert {message["type"] for message in first.messages} == {"SCHEMA", "RECORD", "STATE"}
     refused = run_tap(CITY, emit_activate_version_messages=True)
     assert refused.status == 1
@@ -181,18 +171,18 @@ def test_no_message_leads_a_target_to_delete_rows(first: TapRun) -> None:
 
 
 @pytest.mark.parametrize("stream", CHILDREN)
-def test_a_child_is_announced_once_for_all_its_parents(first: TapRun, stream: str) -> None:
+def test_child_schema_is_written_once_for_all_parents(first: TapRun, stream: str) -> None:
     parents = {record[KEYS[stream][1]] for record in first.records(stream)}
     assert len(parents) > 1
     assert first.errors.count(f"Beginning sync of '{stream}'") == 1
 
 
-def test_no_state_is_kept_per_parent(first: TapRun) -> None:
+def test_no_state_is_saved_per_parent(first: TapRun) -> None:
     bookmarks = first.state["bookmarks"]
     assert [name for name, state in bookmarks.items() if "partitions" in state] == []
 
 
-def test_a_few_connections_serve_all_parents(
+def test_requests_for_all_parents_share_a_few_connections(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[object] = []

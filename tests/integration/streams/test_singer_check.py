@@ -1,7 +1,7 @@
-"""Singer's own judge of taps, `singer-check-tap` of 2018, on what the tap writes.
+"""Singer's own validator of taps, `singer-check-tap` of 2018, with the output of the tap.
 
-It would run the tap by itself with --tap, but then it sums up without waiting for its own reader,
-and breaks down by chance. So it gets the output of the same two runs to read.
+It could run the tap by itself with --tap, but then it does not wait for its own reader and fails at
+random. So it reads the output of the same two runs.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ def runs() -> tuple[TapRun, TapRun]:
         return first, run_tap(sandbox, start_date="2026-03-09", state=first.state).check()
 
 
-def judge(output: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
+def check_output(output: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         CHECK_TAP, input=output, cwd=folder, capture_output=True, timeout=120, check=False
     )
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["first run", "second run"])
-def test_it_finds_the_output_valid(
-    runs: tuple[TapRun, TapRun], number: int, tmp_path: Path
-) -> None:
+def test_output_is_valid(runs: tuple[TapRun, TapRun], number: int, tmp_path: Path) -> None:
     run = runs[number]
     assert run.records("recent_measurements")
     assert run.records("datasource_measurements")
-    verdict = judge(run.output, tmp_path)
-    assert verdict.returncode == 0, verdict.stderr.decode()
-    assert f"It contained {len(run.messages)} messages" in verdict.stdout.decode()
+    result = check_output(run.output, tmp_path)
+    assert result.returncode == 0, result.stderr.decode()
+    assert f"It contained {len(run.messages)} messages" in result.stdout.decode()
 
 
-def test_it_would_find_a_time_without_its_zone(runs: tuple[TapRun, TapRun], tmp_path: Path) -> None:
-    spoilt = runs[0].output.replace(b':00.000Z"', b':00.000"')
-    assert judge(spoilt, tmp_path).returncode == 1
+def test_time_without_zone_is_reported_as_invalid(
+    runs: tuple[TapRun, TapRun], tmp_path: Path
+) -> None:
+    invalid_output = runs[0].output.replace(b':00.000Z"', b':00.000"')
+    assert check_output(invalid_output, tmp_path).returncode == 1

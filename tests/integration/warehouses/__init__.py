@@ -1,1 +1,1 @@
-"""What arrives in Snowflake and BigQuery, and which names and types all warehouses can take."""
+"""Loads into Snowflake, BigQuery, DuckDB and PostgreSQL, and names and types for all of them."""

@@ -1,12 +1,12 @@
-"""What the tests of several warehouses share."""
+"""Fixtures of the tests with warehouses."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.load_fixture import Days, two_days
+from tests.support.warehouses.two_day_load import TwoDayLoad, load_two_days
 
 
 @pytest.fixture(scope="session")
-def days() -> Days:
-    return two_days()
+def two_day_load() -> TwoDayLoad:
+    return load_two_days()

@@ -1,4 +1,4 @@
-"""z3z1ma's target for BigQuery loads all streams into an emulator, and it is the truth."""
+"""Loads of all streams by z3z1ma's target into an emulator of BigQuery."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import expected_tables as truth
-from tests.support.meltano_project import check_same, town
+from tests.support import expected_tables
+from tests.support.meltano.project import check_same, town
+from tests.support.stream_schemas import times
 from tests.support.tap_process import run_tap
-from tests.support.warehouses.programs import (
+from tests.support.warehouses.installed_programs import (
     HERE,
     HOST,
     free_port,
@@ -24,7 +25,6 @@ from tests.support.warehouses.programs import (
     serving,
     without,
 )
-from tests.support.warehouses.schemas import times
 
 if TYPE_CHECKING:
     import subprocess
@@ -58,7 +58,7 @@ class BigQuery:
         settings = loader("target-bigquery")["config"] | {"dataset": dataset}
         config = self.folder / "config.json"
         config.write_text(json.dumps(settings | ACCESS))
-        command = (self.target, HERE / "into_bigquery.py", "--config", config)
+        command = (self.target, HERE / "bigquery_target.py", "--config", config)
         return load(command, output, {"BIGQUERY_EMULATOR": self.url} | env)
 
     def tables(self, dataset: str) -> set[str]:
@@ -79,9 +79,11 @@ class BigQuery:
             for row in found
         ]
 
-    def check(self, dataset: str, table: str, wanted: Iterable[Record]) -> None:
+    def check(self, dataset: str, table: str, expected: Iterable[Record]) -> None:
         """Compare a table with the truth."""
-        check_same(map(as_told, self.rows(dataset, table)), map(as_told, wanted))
+        check_same(
+            map(as_written_by_tap, self.rows(dataset, table)), map(as_written_by_tap, expected)
+        )
 
     def _call(self, path: str, body: Any = None) -> Any:  # noqa: ANN401
         url = f"{self.url}/bigquery/v2/projects/{ACCESS['project']}/{path}"
@@ -109,7 +111,7 @@ def metrics() -> TapRun:
         return run_tap(sandbox, streams=["metrics"]).check()
 
 
-def as_told(row: Record) -> Record:
+def as_written_by_tap(row: Record) -> Record:
     """Write a row, and what is in its records, as the tap writes it."""
     return {name: _plain(value, name) for name, value in row.items()}
 
@@ -123,35 +125,39 @@ def _plain(value: Any, name: str = "") -> Any:  # noqa: ANN401
         return [_plain(each) for each in value]
     if type(value) is int:
         return float(value)
-    return truth.in_utc(value) if name in times() else value
+    return expected_tables.in_utc(value) if name in times() else value
 
 
-def test_all_streams_hold_the_truth_and_a_day_later_nothing_twice(bigquery: BigQuery) -> None:
+def test_tables_of_all_streams_equal_expected_data_without_duplicates_a_day_later(
+    bigquery: BigQuery,
+) -> None:
     with town() as sandbox:
-        wanted = truth.daily(sandbox)
-        first = run_tap(sandbox, streams=wanted, **truth.DAILY).check()
+        expected = expected_tables.daily(sandbox)
+        first = run_tap(sandbox, streams=expected, **expected_tables.DAILY).check()
         loaded = bigquery.load(first.output, "daily")
         assert loaded.returncode == 0, loaded.stderr.decode()[-4000:]
-        assert bigquery.tables("daily") == wanted.keys()
-        for stream, right in wanted.items():
+        assert bigquery.tables("daily") == expected.keys()
+        for stream, right in expected.items():
             bigquery.check("daily", stream, right.values())
 
         sandbox.clock.advance(timedelta(days=1))
-        later = truth.daily(sandbox)
+        later = expected_tables.daily(sandbox)
         again = ["node_status_summaries", "recent_measurements"]
-        second = run_tap(sandbox, streams=again, **truth.DAILY).check()
+        second = run_tap(sandbox, streams=again, **expected_tables.DAILY).check()
     bigquery.load(second.output, "daily")
     for stream in again:
-        assert later[stream] != wanted[stream]
-        bigquery.check("daily", stream, (wanted[stream] | later[stream]).values())
+        assert later[stream] != expected[stream]
+        bigquery.check("daily", stream, (expected[stream] | later[stream]).values())
 
 
-def test_wide_rows_hold_the_truth_in_columns_of_the_right_types(bigquery: BigQuery) -> None:
+def test_wide_rows_equal_expected_data_in_columns_of_the_right_types(bigquery: BigQuery) -> None:
     with town() as sandbox:
-        wanted = truth.hourly_wide(sandbox)
-        run = run_tap(sandbox, streams=["datasource_measurements"], **truth.HOURLY).check()
+        expected = expected_tables.hourly_wide(sandbox)
+        run = run_tap(
+            sandbox, streams=["datasource_measurements"], **expected_tables.HOURLY
+        ).check()
     bigquery.load(run.output, "hourly")
-    bigquery.check("hourly", "datasource_measurements", wanted)
+    bigquery.check("hourly", "datasource_measurements", expected)
     types = bigquery.types("hourly", "datasource_measurements")
     kinds = {kind for name, kind in types.items() if name.startswith("pm2_5_")}
     assert kinds == {"FLOAT NULLABLE", "STRING NULLABLE", "STRING REPEATED"}
@@ -159,7 +165,7 @@ def test_wide_rows_hold_the_truth_in_columns_of_the_right_types(bigquery: BigQue
     assert types["other_metrics"] == "JSON NULLABLE"
 
 
-def test_a_column_that_a_later_version_brings_is_refused_aloud(
+def test_new_column_of_a_later_version_fails_with_an_error(
     bigquery: BigQuery, metrics: TapRun
 ) -> None:
     bigquery.load(without("category", metrics), "later")
@@ -170,7 +176,7 @@ def test_a_column_that_a_later_version_brings_is_refused_aloud(
     assert later.stdout == b"", "a state"
 
 
-def test_a_load_job_that_fails_at_the_end_is_lost_in_silence(
+def test_failure_of_the_last_load_job_is_silently_ignored_by_the_target(
     bigquery: BigQuery, metrics: TapRun
 ) -> None:
     """When this fails the target is mended, and the warning of docs/warehouses can go."""

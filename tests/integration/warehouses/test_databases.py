@@ -1,4 +1,4 @@
-"""The loaders for DuckDB and PostgreSQL load all streams, and the tables are the truth."""
+"""Loads of all streams by the targets for DuckDB and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.support import expected_tables as truth
-from tests.support.load_fixture import NEW_COLUMN
-from tests.support.meltano_project import check_same, duckdb_tables, town
+from tests.support import expected_tables
+from tests.support.meltano.project import check_same, duckdb_tables, town
 from tests.support.postgres_server import needs_postgres, postgres
+from tests.support.stream_schemas import times
 from tests.support.tap_process import run_tap
-from tests.support.warehouses.programs import installed, installed_loader, load, loader
-from tests.support.warehouses.schemas import times
+from tests.support.warehouses.installed_programs import installed, installed_loader, load, loader
+from tests.support.warehouses.two_day_load import NEW_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.support.load_fixture import Days
     from tests.support.postgres_server import Postgres
     from tests.support.tap_process import Record
+    from tests.support.warehouses.two_day_load import TwoDayLoad
 
 pytestmark = pytest.mark.warehouse
 
@@ -78,7 +78,11 @@ class PostgreSQL:
 
     def _rows(self, table: str) -> list[Record]:
         return [
-            {name: _as_told(name, value) for name, value in row.items() if name[:5] != "_sdc_"}
+            {
+                name: _as_written_by_tap(name, value)
+                for name, value in row.items()
+                if name[:5] != "_sdc_"
+            }
             for row in self.server.rows(f"SELECT * FROM clarity.{table}")  # noqa: S608
         ]
 
@@ -93,9 +97,9 @@ def _load(
     assert done.returncode == 0, done.stderr.decode()[-4000:]
 
 
-def _as_told(name: str, value: Any) -> Any:  # noqa: ANN401
+def _as_written_by_tap(name: str, value: Any) -> Any:  # noqa: ANN401
     """Write a time, which PostgreSQL keeps without its zone, as the tap writes it."""
-    return truth.in_utc(f"{value}+00:00") if name in times() and value else value
+    return expected_tables.in_utc(f"{value}+00:00") if name in times() and value else value
 
 
 @pytest.fixture
@@ -119,23 +123,23 @@ def database(request: pytest.FixtureRequest) -> Database:
     return found
 
 
-def test_all_streams_hold_the_truth_and_a_day_later_too_with_a_new_column(
-    database: Database, days: Days
+def test_tables_of_all_streams_equal_expected_data_also_after_a_new_column(
+    database: Database, two_day_load: TwoDayLoad
 ) -> None:
-    database.load(days.first.output)
-    _check(database, days.first.tables)
-    database.load(days.first.output)
-    _check(database, days.first.tables)
+    database.load(two_day_load.first.output)
+    _check(database, two_day_load.first.tables)
+    database.load(two_day_load.first.output)
+    _check(database, two_day_load.first.tables)
 
-    database.load(days.second.output)
+    database.load(two_day_load.second.output)
     assert NEW_COLUMN in database.tables()["metrics"][0]
-    _check(database, days.first.tables | days.second.tables)
+    _check(database, two_day_load.first.tables | two_day_load.second.tables)
 
 
-def _check(database: Database, wanted: Mapping[str, list[Record]]) -> None:
+def _check(database: Database, expected: Mapping[str, list[Record]]) -> None:
     found = database.tables()
-    assert found.keys() == wanted.keys()
-    for stream, rows in wanted.items():
+    assert found.keys() == expected.keys()
+    for stream, rows in expected.items():
         check_same(found[stream], rows)
 
 
@@ -145,14 +149,18 @@ def _check(database: Database, wanted: Mapping[str, list[Record]]) -> None:
     [{"format": "jsonl", "compression": "gzip"}, {"format": "parquet", "compression": "none"}],
     ids=lambda encoding: encoding["format"],
 )
-def test_batch_files_leave_the_same_tables(postgresql: PostgreSQL, encoding: Record) -> None:
+def test_batch_files_give_the_same_tables(postgresql: PostgreSQL, encoding: Record) -> None:
     storage = {"root": (postgresql.folder / "batches").as_uri()}
     streams = ("recent_measurements", "datasource_measurements")
     with town() as sandbox:
-        wanted = {stream: [*truth.daily(sandbox)[stream].values()] for stream in streams}
+        expected = {
+            stream: [*expected_tables.daily(sandbox)[stream].values()] for stream in streams
+        }
         batches = {"encoding": encoding, "storage": storage}
-        run = run_tap(sandbox, streams=streams, batch_config=batches, **truth.DAILY).check()
+        run = run_tap(
+            sandbox, streams=streams, batch_config=batches, **expected_tables.DAILY
+        ).check()
     assert not any(run.records(stream) for stream in streams)
     for _ in range(2):
         postgresql.load(run.output)
-        _check(postgresql, wanted)
+        _check(postgresql, expected)

@@ -1,4 +1,4 @@
-"""All warehouses can take every name and type, of every stream and at every depth."""
+"""Names and types of all streams, at every depth, are valid in all warehouses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tap_clarity.settings import SCHEMA
 from tests.support.paths import DATA
-from tests.support.warehouses.schemas import Property, Schema, entries, properties
+from tests.support.stream_schemas import Property, Schema, entries, properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +20,11 @@ RULES: dict[str, dict[str, Any]] = tomllib.loads(
     (DATA / "sql_names.toml").read_text(encoding="utf-8")
 )
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-OF_TARGETS = "_sdc_"
+TARGET_PREFIX = "_sdc_"
 TYPES = {"string", "number", "integer", "boolean", "object", "array"}
 
 
-def every() -> Iterator[tuple[str, Property]]:
+def all_properties() -> Iterator[tuple[str, Property]]:
     for entry, described in entries().items():
         for found in properties(described["schema"]):
             yield entry, found
@@ -42,7 +42,7 @@ def kinds(spec: Schema) -> set[str]:
     )
 
 
-def test_all_streams_are_looked_at_in_both_layouts_at_all_frequencies() -> None:
+def test_schemas_cover_all_streams_layouts_and_frequencies() -> None:
     seen = [entry.split() for entry in entries()]
     assert {layout for _, layout, _ in seen} == {
         *SCHEMA["properties"]["measurement_layout"]["enum"]
@@ -55,17 +55,17 @@ def test_all_streams_are_looked_at_in_both_layouts_at_all_frequencies() -> None:
 
 
 @pytest.mark.parametrize("warehouse", RULES)
-def test_names_are_valid_without_quotes_in_any_case(warehouse: str) -> None:
+def test_column_names_are_valid_without_quotes_in_any_case(warehouse: str) -> None:
     rule = RULES[warehouse]
-    names = {found.name for _, found in every() if found.name != "[]"}
+    names = {found.name for _, found in all_properties() if found.name != "[]"}
     names |= {entry.split()[0] for entry in entries()}
     assert [name for name in names if not NAME.fullmatch(name)] == []
     assert max(map(len, names)) <= rule.get("longest_name", 63)
-    prefixes = (*rule.get("prefixes", ()), OF_TARGETS)
+    prefixes = (*rule.get("prefixes", ()), TARGET_PREFIX)
     assert [name for name in names if name.startswith(prefixes)] == []
 
 
-def test_no_two_names_of_an_object_differ_in_case_only() -> None:
+def test_no_two_names_of_an_object_differ_only_in_case() -> None:
     for entry, spec in objects():
         folded = Counter(name.casefold() for name in spec.get("properties", {}))
         assert [*folded.values()] == [1] * len(folded), entry
@@ -80,55 +80,55 @@ def test_no_two_names_of_an_object_differ_in_case_only() -> None:
         ("bigquery", set()),
     ],
 )
-def test_one_column_needs_quotes_which_the_targets_give_it(
+def test_only_one_column_is_a_reserved_word_and_targets_quote_it(
     warehouse: str, quoted: set[str]
 ) -> None:
     """All four tables of the dictionary are loaded in other tests."""
     words = {*RULES[warehouse]["words"].split()}
     reserved = {
         f"{entry.split()[0]}.{found.name}"
-        for entry, found in every()
+        for entry, found in all_properties()
         if len(found.path) == 1 and found.name in words
     }
     assert reserved == quoted
 
 
-def test_two_fields_inside_of_records_are_reserved_words_which_harms_none() -> None:
+def test_only_two_nested_fields_are_reserved_words() -> None:
     """There, they stand after a dot or in a string, as `life_stage.when`."""
     words = {word for rule in RULES.values() for word in rule["words"].split()}
-    inner = {found.name for _, found in every() if len(found.path) > 1}
+    inner = {found.name for _, found in all_properties() if len(found.path) > 1}
     assert inner & words == {"group", "when"}
 
 
 def test_every_property_and_item_has_one_type() -> None:
     wrong = [
         (entry, found.path)
-        for entry, found in every()
+        for entry, found in all_properties()
         if len(kinds(found.spec)) != 1 or not kinds(found.spec) <= TYPES
     ]
     assert wrong == []
 
 
 @pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf", "$ref", "patternProperties"])
-def test_no_schema_leaves_a_choice(word: str) -> None:
+def test_no_schema_has_alternatives(word: str) -> None:
     assert [entry for entry, spec in objects() if word in spec] == []
 
 
-def test_arrays_say_what_is_in_them_and_hold_no_arrays_and_no_nulls() -> None:
-    arrays = [(entry, found) for entry, found in every() if "array" in kinds(found.spec)]
+def test_arrays_declare_items_and_contain_neither_arrays_nor_nulls() -> None:
+    arrays = [(entry, found) for entry, found in all_properties() if "array" in kinds(found.spec)]
     assert arrays
     for entry, found in arrays:
         assert not {"array", "null"} & {*found.spec["items"]["type"]}, (entry, found.path)
 
 
-def test_no_limit_of_length_and_no_format_but_that_of_times() -> None:
+def test_schemas_have_no_length_limits_and_no_formats_other_than_date_time() -> None:
     """Targets make columns of them that a longer text would not fit."""
-    formats = {found.spec.get("format") for _, found in every()}
+    formats = {found.spec.get("format") for _, found in all_properties()}
     assert formats == {None, "date-time"}
-    assert [found.path for _, found in every() if "maxLength" in found.spec] == []
+    assert [found.path for _, found in all_properties() if "maxLength" in found.spec] == []
 
 
-def test_keys_are_there_and_never_null() -> None:
+def test_key_columns_exist_and_are_never_null() -> None:
     for entry, described in entries().items():
         schema = described["schema"]
         for key in described["key_properties"]:
@@ -140,8 +140,10 @@ def test_keys_are_there_and_never_null() -> None:
 TIME = re.compile(r"(?:^|_)(?:at|time|when|date|start|end|bucket)$|^last_.*_at$")
 
 
-def test_what_is_named_like_a_time_is_one_with_a_zone() -> None:
-    told = [(entry, found) for entry, found in every() if found.name != "[]"]
-    times = {(entry, each.path) for entry, each in told if each.spec.get("format") == "date-time"}
-    named = {(entry, each.path) for entry, each in told if TIME.search(each.name)}
+def test_properties_named_like_times_are_date_times() -> None:
+    documented = [(entry, found) for entry, found in all_properties() if found.name != "[]"]
+    times = {
+        (entry, each.path) for entry, each in documented if each.spec.get("format") == "date-time"
+    }
+    named = {(entry, each.path) for entry, each in documented if TIME.search(each.name)}
     assert times == named

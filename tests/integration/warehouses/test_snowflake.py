@@ -1,4 +1,4 @@
-"""MeltanoLabs' target for Snowflake loads all streams into fakesnow, and it is the truth."""
+"""Loads of all streams by MeltanoLabs' target into fakesnow, an emulator of Snowflake."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import expected_tables as truth
-from tests.support.load_fixture import NEW_COLUMN
-from tests.support.meltano_project import check_same, town
+from tests.support import expected_tables
+from tests.support.meltano.project import check_same, town
 from tests.support.tap_process import run_tap
-from tests.support.warehouses.programs import (
+from tests.support.warehouses.installed_programs import (
     HERE,
     free_port,
     installed,
@@ -22,13 +21,14 @@ from tests.support.warehouses.programs import (
     loader,
     serving,
 )
+from tests.support.warehouses.two_day_load import NEW_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tests.support.load_fixture import Days
     from tests.support.tap_process import Record
+    from tests.support.warehouses.two_day_load import TwoDayLoad
 
 pytestmark = pytest.mark.warehouse
 
@@ -50,7 +50,7 @@ class Snowflake:
         settings = loader("target-snowflake")["config"] | {"default_target_schema": schema}
         config = self.folder / "config.json"
         config.write_text(json.dumps(settings | ACCESS))
-        command = (self.target, HERE / "into_snowflake.py", "--config", config)
+        command = (self.target, HERE / "snowflake_target.py", "--config", config)
         done = load(command, output, self._env)
         assert done.returncode == 0, done.stderr.decode()[-4000:]
 
@@ -81,38 +81,43 @@ def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snowflake]:
 def rows(table: dict[str, Any], names: Iterable[str]) -> list[Record]:
     """Give a table's rows as the tap has written them, without the target's own columns."""
     return [
-        {name: _as_told(row.get(name.upper()), table["types"][name.upper()]) for name in names}
+        {
+            name: _as_written_by_tap(row.get(name.upper()), table["types"][name.upper()])
+            for name in names
+        }
         for row in table["rows"]
     ]
 
 
-def _as_told(value: Any, kind: str) -> Any:  # noqa: ANN401
-    return truth.in_utc(value) if kind == "TIMESTAMP_TZ(9)" else value
+def _as_written_by_tap(value: Any, kind: str) -> Any:  # noqa: ANN401
+    return expected_tables.in_utc(value) if kind == "TIMESTAMP_TZ(9)" else value
 
 
-def test_all_streams_hold_the_truth_and_a_day_later_too_with_a_new_column(
-    snowflake: Snowflake, days: Days
+def test_tables_of_all_streams_equal_expected_data_also_after_a_new_column(
+    snowflake: Snowflake, two_day_load: TwoDayLoad
 ) -> None:
-    snowflake.load(days.first.output, "DAILY")
+    snowflake.load(two_day_load.first.output, "DAILY")
     tables = snowflake.tables("DAILY")
-    assert tables.keys() == days.first.tables.keys()
-    for stream, right in days.first.tables.items():
+    assert tables.keys() == two_day_load.first.tables.keys()
+    for stream, right in two_day_load.first.tables.items():
         check_same(rows(tables[stream], right[0]), right)
 
-    snowflake.load(days.second.output, "DAILY")
+    snowflake.load(two_day_load.second.output, "DAILY")
     tables = snowflake.tables("DAILY")
     assert [*tables["metrics"]["types"]][-1] == NEW_COLUMN.upper()
-    for stream, right in days.second.tables.items():
+    for stream, right in two_day_load.second.tables.items():
         check_same(rows(tables[stream], right[0]), right)
 
 
-def test_wide_rows_hold_the_truth_in_columns_of_the_right_types(snowflake: Snowflake) -> None:
+def test_wide_rows_equal_expected_data_in_columns_of_the_right_types(snowflake: Snowflake) -> None:
     with town() as sandbox:
-        wanted = truth.hourly_wide(sandbox)
-        run = run_tap(sandbox, streams=["datasource_measurements"], **truth.HOURLY).check()
+        expected = expected_tables.hourly_wide(sandbox)
+        run = run_tap(
+            sandbox, streams=["datasource_measurements"], **expected_tables.HOURLY
+        ).check()
     snowflake.load(run.output, "HOURLY")
     table = snowflake.tables("HOURLY")["datasource_measurements"]
-    check_same(rows(table, wanted[0]), wanted)
+    check_same(rows(table, expected[0]), expected)
     kinds = {kind for name, kind in table["types"].items() if name.startswith("PM2_5_")}
     assert kinds == {"FLOAT", "VARCHAR(16777216)", "VARIANT"}
     assert table["types"]["TIME"] == "TIMESTAMP_TZ(9)"

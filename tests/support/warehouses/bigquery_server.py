@@ -1,6 +1,6 @@
-"""The emulator of BigQuery, with its DuckDB extensions at hand and fields named like SQL's words.
+"""Runs the emulator of BigQuery without network, and with quoted names of fields.
 
-It would fetch the extensions from the network, and names fields of records without quotes.
+By itself it downloads DuckDB extensions, and does not quote names of fields inside records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def quoted(fields: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(f'"{name}"', kind) for name, kind in _COLUMNS(fields)]
 
 
-def lay_out_extensions() -> None:
+def link_extensions() -> None:
     (platform,) = duckdb.sql("PRAGMA platform").fetchall()[0]
     folder = Path.home() / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform
     folder.mkdir(parents=True)
@@ -32,6 +32,6 @@ def lay_out_extensions() -> None:
 
 
 if __name__ == "__main__":
-    lay_out_extensions()
+    link_extensions()
     type_map.bq_schema_to_duckdb_columns = quoted
     cli.main()

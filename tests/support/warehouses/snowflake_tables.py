@@ -1,4 +1,4 @@
-"""Writes all tables of fakesnow's server as JSON: their columns' types, and their rows."""
+"""Prints all tables of a fakesnow server as JSON: column types and rows."""
 
 from __future__ import annotations
 

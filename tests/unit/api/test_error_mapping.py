@@ -22,12 +22,12 @@ from tap_clarity.api.error_mapping import (
     status_error,
 )
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     ClarityError,
     FileError,
-    KeyRefusedError,
+    KeyRejectedError,
     NotFoundError,
-    RequestRefusedError,
+    RequestRejectedError,
     TooManyRequestsError,
     TransientError,
 )
@@ -41,12 +41,12 @@ NOW = datetime(2026, 3, 10, 9, 20, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("statuses", "status", "kind"),
     [
-        (API, 400, RequestRefusedError),
-        (API, 401, KeyRefusedError),
-        (API, 403, AccessRefusedError),
+        (API, 400, RequestRejectedError),
+        (API, 401, KeyRejectedError),
+        (API, 403, AccessDeniedError),
         (API, 404, NotFoundError),
         (API, 408, TransientError),
-        (API, 418, RequestRefusedError),
+        (API, 418, RequestRejectedError),
         (API, 429, TooManyRequestsError),
         (API, 500, TransientError),
         (API, 504, TransientError),
@@ -68,7 +68,7 @@ def test_each_status_is_one_kind_of_error(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b'{"message": ["Unauthorized user"]}', "Unauthorized user"),
         (b'{"message": "no", "Code": "X"}', "no"),
@@ -87,8 +87,8 @@ def test_each_status_is_one_kind_of_error(
         (b"<Error><Code>can ary</Code></Error>", "an HTML or XML page"),
     ],
 )
-def test_what_is_said_of_an_error_becomes_one_short_line(body: bytes, said: str) -> None:
-    assert error_message(body) == said
+def test_the_message_of_an_error_becomes_one_short_line(body: bytes, message: str) -> None:
+    assert error_message(body) == message
 
 
 @pytest.mark.parametrize("secrets", [["canary"], ["", "canary"], ["other", "canary"]])
@@ -103,10 +103,10 @@ def test_a_secret_is_hidden_before_the_line_is_cut() -> None:
 
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 @settings(max_examples=200, print_blob=True)
-def test_whatever_is_said_is_one_printable_line(body: bytes) -> None:
-    said = error_message(body)
-    assert said.isprintable()
-    assert len(said) <= 200
+def test_any_message_is_one_printable_line(body: bytes) -> None:
+    message = error_message(body)
+    assert message.isprintable()
+    assert len(message) <= 200
 
 
 @given(st.text() | st.from_regex(r"[0-9A-Za-z, :+.-]{0,40}"))
@@ -117,7 +117,7 @@ def test_no_retry_after_is_refused_or_out_of_bounds(value: str) -> None:
 
 
 @given(st.integers(0, 365 * 86400))
-def test_a_retry_after_says_the_same_in_seconds_and_as_a_date(seconds: int) -> None:
+def test_a_retry_after_is_the_same_in_seconds_and_as_a_date(seconds: int) -> None:
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     assert parse_retry_after(str(seconds), NOW) == parse_retry_after(date, NOW) == seconds
 
@@ -131,12 +131,13 @@ def test_a_date_that_has_passed_asks_for_no_wait() -> None:
     assert parse_retry_after("Tue, 10 Mar 2026 09:19:00 GMT", NOW) == 0
 
 
-def test_each_sentence_about_the_network_says_what_to_check_unless_it_may_pass() -> None:
-    for _, kind, says in NETWORK:
-        assert ": check" in says or ": name" in says or kind is TransientError or "where" in says
+def test_each_network_error_names_what_to_check_unless_it_is_transient() -> None:
+    for _, kind, message in NETWORK:
+        has_remedy = any(words in message for words in (": check", ": name", "where"))
+        assert has_remedy or kind is TransientError
 
 
-def test_what_a_library_says_is_not_passed_on() -> None:
+def test_the_message_of_a_library_is_not_passed_on() -> None:
     error = network_error(OSError("https://host/file?Signature=canary"))
     assert "canary" not in str(error)
     assert "canary" not in repr(error)

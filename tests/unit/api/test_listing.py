@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_clarity.api.client import ClarityClient
-from tap_clarity.api.errors import MalformedReplyError, UnavailableError
+from tap_clarity.api.errors import MalformedResponseError, UnavailableError
 from tap_clarity.api.listing import Listing
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
-from tests.support.report_harness import run_inside
+from tests.support.tap_in_process import run_in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,29 +56,31 @@ def answer(sandbox: Sandbox, document: Any, times: int | None = None) -> None:  
 
 @pytest.mark.parametrize("document", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("name", RESOURCES)
-def test_a_reply_of_the_wrong_shape_is_tried_again_and_then_said(
+def test_a_response_of_the_wrong_form_is_retried_and_then_an_error(
     client: ClarityClient,
     sandbox: Sandbox,
     clock: FakeClock,
     name: str,
     document: Any,  # noqa: ANN401
 ) -> None:
-    ask, kind = RESOURCES[name]
+    get, kind = RESOURCES[name]
     answer(sandbox, document)
     with pytest.raises(UnavailableError, match=rf"^GET /v2/\S+: the reply is not {kind}; given up"):
-        ask(client)
+        get(client)
     assert len(clock.pauses) > 5
 
 
 @pytest.mark.parametrize("fault", ["html", "garbage"])
-@pytest.mark.parametrize("ask", [ask for ask, _ in RESOURCES.values()], ids=RESOURCES)
-def test_a_reply_that_is_no_json_is_tried_again_and_then_said(
-    client: ClarityClient, sandbox: Sandbox, ask: Callable[[ClarityClient], Any], fault: str
+@pytest.mark.parametrize("get", [get for get, _ in RESOURCES.values()], ids=RESOURCES)
+def test_a_response_that_is_no_json_is_retried_and_then_an_error(
+    client: ClarityClient, sandbox: Sandbox, get: Callable[[ClarityClient], Any], fault: str
 ) -> None:
     sandbox.faults.inject(fault, times=None)
-    looks = {"html": "an HTML or XML page", "garbage": "cut or garbled"}[fault]
-    with pytest.raises(UnavailableError, match=rf"the reply is not JSON \({looks}\); given up"):
-        ask(client)
+    description = {"html": "an HTML or XML page", "garbage": "cut or garbled"}[fault]
+    with pytest.raises(
+        UnavailableError, match=rf"the reply is not JSON \({description}\); given up"
+    ):
+        get(client)
 
 
 @pytest.mark.parametrize("name", EMPTY)
@@ -218,12 +220,14 @@ def test_a_truncated_list_without_a_way_on_is_an_error(
     answer(sandbox, {"nodes": [A]} | more, times=1)
     listing = RESOURCES["nodes"][0](client)
     assert listing.objects == [A]
-    with pytest.raises(MalformedReplyError, match=r"^GET /v2/devices/nodes: the list is truncated"):
+    with pytest.raises(
+        MalformedResponseError, match=r"^GET /v2/devices/nodes: the list is truncated"
+    ):
         listing.complete()
 
 
 @pytest.mark.parametrize(
-    ("pages", "objects", "says"),
+    ("pages", "objects", "message"),
     [
         ([([A], "c2"), ([A], "c3")], [A], "nextCursor brings the first page again"),
         ([([A], "c2"), ([B], "c2")], [A, B], "nextCursor leads to a page that was read"),
@@ -242,17 +246,17 @@ def test_pages_that_lead_nowhere_are_an_error_and_what_was_read_stays(
     sandbox: Sandbox,
     pages: list[tuple[list[Any], str]],
     objects: list[Any],
-    says: str,
+    message: str,
 ) -> None:
     for items, cursor in pages:
         answer(sandbox, {"nodes": items, "nextCursor": cursor}, times=1)
     listing = RESOURCES["nodes"][0](client)
     assert listing.objects == objects
-    assert says in str(listing.error)
+    assert message in str(listing.error)
     assert len(sandbox.requests) == len(pages)
 
 
-def test_there_are_at_most_a_thousand_pages(
+def test_the_number_of_pages_is_limited(
     client: ClarityClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tap_clarity.api.listing.MAX_PAGES", 3)
@@ -275,15 +279,15 @@ def test_the_stream_writes_what_was_read_and_fails_in_one_line() -> None:
     with Sandbox(seed=1, datasources=2, now=NOW, frozen=True) as sandbox:
         one = {"datasourceId": "DSALT0001"}
         answer(sandbox, {"datasources": [one], "hasMore": True}, times=1)
-        run = run_inside(sandbox, streams=["datasources"])
+        run = run_in_process(sandbox, streams=["datasources"])
         assert [record["datasource_id"] for record in run.records("datasources")] == ["DSALT0001"]
-        (line,) = run.complaints
+        (line,) = run.error_lines
         assert run.status == 1
         assert line.startswith("datasources: GET /v2/datasources: the list is truncated, and the ")
         answer(sandbox, {"datasources": [one, {}, {"datasourceId": ""}]}, times=1)
-        run = run_inside(sandbox, streams=["datasources"])
+        run = run_in_process(sandbox, streams=["datasources"])
         assert len(run.records("datasources")) == 1
-        (line,) = run.complaints
+        (line,) = run.error_lines
         assert run.status == 1
         assert line.startswith("datasources: 2 objects skipped: their ids are missing or malformed")
 
@@ -296,6 +300,6 @@ def test_reports_on_nodes_are_not_requested_for_a_part_of_them() -> None:
             status=200,
             body=json.dumps({"nodes": [A], "hasMore": True}),
         )
-        run = run_inside(sandbox, streams=["node_measurements"], start_date="2026-03-09")
-        assert (run.status, len(run.complaints)) == (1, 1)
+        run = run_in_process(sandbox, streams=["node_measurements"], start_date="2026-03-09")
+        assert (run.status, len(run.error_lines)) == (1, 1)
         assert not [call for call in sandbox.requests if call["method"] == "POST"]

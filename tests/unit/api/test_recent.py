@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_clarity.api.errors import RequestRefusedError, UnavailableError
+from tap_clarity.api.errors import RequestRejectedError, UnavailableError
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -63,7 +63,7 @@ def test_a_continuation_sends_the_token_and_nothing_of_the_query(
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "message"),
     [
         ("html", "the reply is unusable: it has no header"),
         ("garbage", "the reply is unusable: it has no header"),
@@ -71,20 +71,20 @@ def test_a_continuation_sends_the_token_and_nothing_of_the_query(
         ("truncate-lying", "the connection was dropped"),
     ],
 )
-def test_a_reply_that_is_unusable_is_tried_again_and_then_said(
-    client: ClarityClient, sandbox: Sandbox, clock: FakeClock, fault: str, says: str
+def test_an_unusable_response_is_retried_and_then_an_error(
+    client: ClarityClient, sandbox: Sandbox, clock: FakeClock, fault: str, message: str
 ) -> None:
     sandbox.faults.inject(fault, times=3)
     assert query(client, sandbox).token
     assert len(clock.pauses) == 3
     sandbox.faults.inject(fault, times=None)
     path = "POST /v2/recent-datasource-measurements-query"
-    with pytest.raises(UnavailableError, match=rf"^{path}: {says}.*; given up for now"):
+    with pytest.raises(UnavailableError, match=rf"^{path}: {message}.*; given up for now"):
         query(client, sandbox)
 
 
 def test_a_token_that_is_refused_is_not_repeated(client: ClarityClient, sandbox: Sandbox) -> None:
     body = '{"message": ["canary-token is not valid"]}'
     sandbox.faults.inject("status", status=400, body=body)
-    with pytest.raises(RequestRefusedError, match=r"\*\*\* is not valid"):
+    with pytest.raises(RequestRejectedError, match=r"\*\*\* is not valid"):
         client.continue_recent("canary-token", lines)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api.errors import AccessRefusedError, FileError, UnavailableError
+from tap_clarity.api.errors import AccessDeniedError, FileError, UnavailableError
 from tap_clarity.sandbox import Sandbox
-from tests.support.jobs_runner import POLLS, JobsRunner, answer, complete, march, polled_at
-from tests.support.tap_process import calls
+from tests.support.reports.jobs_runner import POLLS, JobsRunner, answer, complete, march, polled_at
+from tests.support.tap_process import received_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,9 @@ def test_success_without_files_is_kept_then_replaced_then_empty(
     assert runner.run([]) == ["requested 1", "replaced 1", "empty 1"]
     assert len(runner.requests()) == 2
     assert runner.journal.ledger.pending == ()
-    ids = [path for request in calls(sandbox, "GET", "/v2/") for path in [request["path"]]]
+    ids = [
+        path for request in received_requests(sandbox, "GET", "/v2/") for path in [request["path"]]
+    ]
     assert sum(first.id in path for path in ids) < len(ids)
 
 
@@ -193,7 +195,7 @@ def test_the_poll_path_that_works_is_found_and_remembered(
     sandbox.switches.turn_on(quirk)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == [*REQUESTED, *complete(1, runner.rows(1))]
-    statuses = [call["status"] for call in calls(sandbox, "GET", "/v2/report-request")]
+    statuses = [call["status"] for call in received_requests(sandbox, "GET", "/v2/report-request")]
     assert statuses.count(status) == (quirk == "plural-poll-refused")
     assert statuses[-1] == 200
 
@@ -205,7 +207,7 @@ def test_where_both_poll_paths_are_rejected_reports_are_kept_and_the_run_fails(
     sandbox.switches.turn_on("singular-poll-refused")
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == REQUESTED
-    assert isinstance(runner.error, AccessRefusedError)
+    assert isinstance(runner.error, AccessDeniedError)
     assert [report.window for report in runner.journal.pending] == [march(1)]
     sandbox.clock.advance(timedelta(hours=6))
     assert runner.run([])[:1] == ["failed 1"]
@@ -220,10 +222,10 @@ def test_a_file_that_is_bad_once_is_downloaded_again(sandbox: Sandbox) -> None:
     # All rows come again: they are upserted by their keys.
     steps = runner.run([1])
     assert (steps[2], steps[-1]) == ("reading 1", "completed 1")
-    assert len([*calls(sandbox, "GET", "/files/")]) == 3
+    assert len([*received_requests(sandbox, "GET", "/files/")]) == 3
 
 
-def test_bad_files_hold_no_other_report_up_and_are_requested_anew_after_two_runs(
+def test_bad_files_block_no_other_report_and_are_requested_again_after_two_runs(
     sandbox: Sandbox,
 ) -> None:
     sandbox.faults.inject("row-outside", path="/files/*", times=3)
@@ -244,7 +246,7 @@ def test_bad_files_hold_no_other_report_up_and_are_requested_anew_after_two_runs
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_purged_files_are_requested_anew_after_two_runs(sandbox: Sandbox, status: int) -> None:
+def test_purged_files_are_requested_again_after_two_runs(sandbox: Sandbox, status: int) -> None:
     runner = JobsRunner(sandbox, seconds=0)
     runner.run([1])
     sandbox.faults.inject("purged-files", path=POLLS, method="GET", status=status)
@@ -284,7 +286,7 @@ def test_a_fresh_poll_without_files_is_not_taken_for_an_empty_report(sandbox: Sa
 # The echo.
 
 
-def test_a_clipped_report_covers_what_its_echo_says(sandbox: Sandbox) -> None:
+def test_a_clipped_report_covers_the_window_of_its_echo(sandbox: Sandbox) -> None:
     sandbox.switches.set(retention_days=8.5)
     sandbox.switches.turn_on("clipped-start")
     runner = JobsRunner(sandbox)
@@ -312,7 +314,7 @@ def test_a_report_of_another_frequency_fails_and_covers_nothing(
     sandbox.switches.turn_on(quirk)
     runner = JobsRunner(sandbox)
     assert runner.run([1]) == [*REQUESTED, "failed 1", *REQUESTED, "failed 1"]
-    assert not [*calls(sandbox, "GET", "/files/")]
+    assert not [*received_requests(sandbox, "GET", "/files/")]
 
 
 def test_a_report_without_echo_covers_its_window(sandbox: Sandbox) -> None:

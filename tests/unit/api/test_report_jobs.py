@@ -12,8 +12,8 @@ import pytest
 
 from tap_clarity.api.client import ClarityClient
 from tap_clarity.sandbox import Sandbox
-from tests.support.jobs_runner import JobsRunner, answer, complete, march, polled_at
-from tests.support.tap_process import calls
+from tests.support.reports.jobs_runner import JobsRunner, answer, complete, march, polled_at
+from tests.support.tap_process import received_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -218,7 +218,7 @@ def test_a_report_of_this_run_takes_no_place_once_it_is_an_hour_old(sandbox: San
     runner = JobsRunner(sandbox, concurrency=1, seconds=5000)
     begin = sandbox.clock.now()
     assert runner.run([1, 2])[:4] == ["requested 1", "accepted 1", "requested 2", "accepted 2"]
-    first, second = calls(sandbox, "POST", "/v2/report-requests")
+    first, second = received_requests(sandbox, "POST", "/v2/report-requests")
     assert datetime.fromisoformat(first["at"]) - begin < timedelta(seconds=1)
     assert HOUR <= datetime.fromisoformat(second["at"]) - begin <= HOUR + timedelta(minutes=1)
     assert "completed 2" in runner.steps

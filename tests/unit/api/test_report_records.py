@@ -14,7 +14,7 @@ from tap_clarity.core.timestamps import Window
 from tap_clarity.planning.reports import Echo, Report, ReportStatus
 from tests.support.constants import NOW
 from tests.support.fake_clock import FakeClock
-from tests.support.file_server import host, reply
+from tests.support.http_server import send_response, serve_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class AnsweringHost:
         self.document: Any = {}
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        reply(handler, json.dumps(self.document).encode())
+        send_response(handler, json.dumps(self.document).encode())
 
     def connect(self, url: str) -> None:
         clock = FakeClock(datetime.fromisoformat(NOW))
@@ -55,7 +55,7 @@ class AnsweringHost:
 @pytest.fixture
 def answering() -> Iterator[AnsweringHost]:
     found = AnsweringHost()
-    with host(found.answer) as here:
+    with serve_http(found.answer) as here:
         found.connect(here.url)
         yield found
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_clarity.api.errors import (
-    AccessRefusedError,
+    AccessDeniedError,
     AmbiguousError,
     ClarityError,
-    QuotaUsedUpError,
-    RequestRefusedError,
+    QuotaExhaustedError,
+    RequestRejectedError,
 )
 from tap_clarity.sandbox import Sandbox
-from tests.support.jobs_runner import JobsRunner, answer, complete, march
-from tests.support.tap_process import calls
+from tests.support.reports.jobs_runner import JobsRunner, answer, complete, march
+from tests.support.tap_process import received_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,8 @@ def ids_of(sandbox: Sandbox) -> list[str]:
 
 def requested_ids(sandbox: Sandbox) -> list[tuple[list[str], int]]:
     return [
-        (post["body"]["datasourceIds"], post["status"]) for post in calls(sandbox, "POST", REQUESTS)
+        (post["body"]["datasourceIds"], post["status"])
+        for post in received_requests(sandbox, "POST", REQUESTS)
     ]
 
 
@@ -47,7 +48,7 @@ def requested_ids(sandbox: Sandbox) -> list[tuple[list[str], int]]:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(400, RequestRefusedError), (403, AccessRefusedError)]
+    ("status", "error"), [(400, RequestRejectedError), (403, AccessDeniedError)]
 )
 def test_a_rejected_window_is_put_off_and_the_others_go_on(
     sandbox: Sandbox, status: int, error: type[ClarityError]
@@ -138,7 +139,7 @@ def test_where_the_window_is_rejected_no_id_is_left_out(sandbox: Sandbox) -> Non
     steps = runner.run([1], ids=ids_of(sandbox))
     assert steps == ["requested 1", "requested 1", "rejected 1"]
     assert runner.journal.ledger.rejected_ids == ()
-    probe = [*calls(sandbox, "POST", REQUESTS)][1]["body"]
+    probe = [*received_requests(sandbox, "POST", REQUESTS)][1]["body"]
     assert (probe["startTime"], probe["endTime"]) == (
         "2026-03-01T23:00:00.000Z",
         "2026-03-02T00:00:00.000Z",
@@ -217,7 +218,7 @@ def test_after_a_429_no_more_are_sent_and_pending_reports_are_read(sandbox: Sand
     sandbox.faults.inject("status", method="POST", path=REQUESTS, status=429)
     assert runner.run([2, 3]) == ["requested 2", "exhausted", *complete(1, runner.rows(1))]
     assert runner.error is None
-    assert isinstance(runner.journal.errors[0], QuotaUsedUpError)
+    assert isinstance(runner.journal.errors[0], QuotaExhaustedError)
     assert runner.journal.ledger.usage.exhausted_at == datetime.fromisoformat(
         "2026-03-10T09:20:00Z"
     )

@@ -1,4 +1,4 @@
-"""Bodies are received to the end, at a bearable pace, and proven before they are used."""
+"""Bodies are received to the end, at a minimum speed, and verified before they are used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tap_clarity.api.errors import TransientError, UnavailableError
 from tap_clarity.api.response_body import MAX_IN_MEMORY, open_decompressed, read_json, verify_body
 from tap_clarity.api.transport import Request
-from tests.support.file_server import host, reply
+from tests.support.http_server import send_response, serve_http
 
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
@@ -31,7 +31,7 @@ DOCUMENT: Any = {"name": "Müllerstraße, »5«", "values": [1.5, None, True]}
 
 
 def drip(handler: BaseHTTPRequestHandler, headers: dict[str, str]) -> None:
-    """Send a byte every hundredth of a second, for ever."""
+    """Send a byte every hundredth of a second, without end."""
     handler.send_response(200)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), value)
@@ -46,11 +46,11 @@ def test_a_drip_that_never_ends_is_given_up(
     connect: Connect, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(seconds=1))
-    with host(lambda handler: drip(handler, headers)) as dripping:
+    with serve_http(lambda handler: drip(handler, headers)) as dripping:
         transport = connect(dripping.url, read_timeout=0.4)
         with pytest.raises(UnavailableError, match="GET /x: the reply comes too slowly; given up"):
             transport.request(CALL, lambda answer: read_json(answer.body))
-    assert len(dripping.asked) == 2
+    assert len(dripping.requests) == 2
 
 
 def test_a_page_of_an_error_that_drips_does_not_hide_the_error(connect: Connect) -> None:
@@ -61,14 +61,14 @@ def test_a_page_of_an_error_that_drips_does_not_hide_the_error(connect: Connect)
             handler.wfile.write(b" ")
             time.sleep(0.01)
 
-    with host(refuse) as refusing, pytest.raises(Exception, match=r"refuses .* \(HTTP 400\)"):
+    with serve_http(refuse) as refusing, pytest.raises(Exception, match=r"refuses .* \(HTTP 400\)"):
         connect(refusing.url, read_timeout=0.2).request(CALL, lambda answer: answer)
 
 
 def test_a_steady_reply_may_take_longer_than_the_timeout(connect: Connect) -> None:
     text = json.dumps(["x" * 100] * 300).encode()
 
-    def send_slowly(handler: BaseHTTPRequestHandler) -> None:
+    def send_in_parts(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
@@ -76,18 +76,18 @@ def test_a_steady_reply_may_take_longer_than_the_timeout(connect: Connect) -> No
             handler.wfile.write(text[at : at + 1000])
             time.sleep(0.02)
 
-    with host(send_slowly) as slow:
+    with serve_http(send_in_parts) as slow:
         transport = connect(slow.url, read_timeout=0.3)
         began = time.monotonic()
         assert len(transport.request(CALL, lambda answer: read_json(answer.body))) == 300
         assert time.monotonic() - began > 0.3
-    assert len(slow.asked) == 1
+    assert len(slow.requests) == 1
 
 
 @pytest.mark.parametrize("size", [0, 1, MAX_IN_MEMORY - 1, MAX_IN_MEMORY, 3 * MAX_IN_MEMORY])
 def test_bodies_of_any_size_arrive_as_they_were_sent(connect: Connect, size: int) -> None:
     sent = bytes(range(256)) * (size // 256 + 1)
-    with host(lambda handler: reply(handler, sent[:size])) as sending:
+    with serve_http(lambda handler: send_response(handler, sent[:size])) as sending:
         received = connect(sending.url).download(sending.url, lambda answer: answer.body)
     with received:
         assert received.read() == sent[:size]
@@ -101,10 +101,10 @@ def test_a_reply_for_which_there_is_no_room_ends_the_run(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **_: Full())
-    with host(lambda handler: reply(handler, b"{}")) as sending:
+    with serve_http(lambda handler: send_response(handler, b"{}")) as sending:
         with pytest.raises(OSError, match="No space left"):
             connect(sending.url).request(CALL, lambda answer: answer)
-        assert len(sending.asked) == 1
+        assert len(sending.requests) == 1
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -131,17 +131,17 @@ NO_JSON = {
 }
 
 
-@pytest.mark.parametrize(("body", "looks"), NO_JSON.values(), ids=NO_JSON)
-def test_what_is_not_json_is_described(body: bytes, looks: str) -> None:
+@pytest.mark.parametrize(("body", "description"), NO_JSON.values(), ids=NO_JSON)
+def test_what_is_not_json_is_described(body: bytes, description: str) -> None:
     file = io.BytesIO(body)
     with pytest.raises(TransientError) as caught:
         read_json(file)
-    assert str(caught.value) == f"the reply is not JSON ({looks})"
+    assert str(caught.value) == f"the reply is not JSON ({description})"
     assert file.closed
 
 
 @pytest.mark.parametrize("cut", [slice(-1), slice(-9), slice(5)])
-def test_a_cut_reply_is_said_to_be_cut(cut: slice) -> None:
+def test_a_truncated_response_is_an_error(cut: slice) -> None:
     file = io.BytesIO(gzip.compress(WHOLE)[cut])
     with pytest.raises(TransientError, match=r"^the reply is cut or damaged"):
         read_json(file)

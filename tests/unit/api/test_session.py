@@ -1,4 +1,4 @@
-"""On the wire: a reply that drips or never ends is given up, wherever it does so."""
+"""A response that comes too slowly or never ends is aborted, wherever it does so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tap_clarity.api.errors import UnavailableError
 from tap_clarity.api.response_body import read_json
 from tap_clarity.api.transport import Request
-from tests.support.file_server import host, reply
+from tests.support.http_server import send_response, serve_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,11 +51,11 @@ def test_what_never_ends_is_given_up(
     monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0))
     flood = itertools.chain([start], itertools.repeat(rest * 1000))
     with (
-        host(lambda handler: send(handler, flood)) as endless,
+        serve_http(lambda handler: send(handler, flood)) as endless,
         pytest.raises(UnavailableError, match=r"GET /x: the (reply is beyond|connection was)"),
     ):
         connect(endless.url).request(CALL, lambda answer: read_json(answer.body))
-    assert len(endless.asked) == 1
+    assert len(endless.requests) == 1
 
 
 @pytest.mark.parametrize(("start", "rest"), ENDLESS.values(), ids=ENDLESS)
@@ -66,7 +66,7 @@ def test_what_drips_is_given_up(
     monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0))
     drip = itertools.chain([start], itertools.repeat(rest))
     with (
-        host(lambda handler: send(handler, drip, pause=0.005)) as dripping,
+        serve_http(lambda handler: send(handler, drip, pause=0.005)) as dripping,
         # On a busy machine a pause may be as long as the timeout.
         pytest.raises(UnavailableError, match=r"GET /x: (the reply comes too slowly|no answer)"),
     ):
@@ -79,7 +79,7 @@ def test_a_length_beyond_reason_is_not_waited_for(connect: Connect, clock: FakeC
         time.sleep(1)
 
     with (
-        host(announce) as large,
+        serve_http(announce) as large,
         pytest.raises(UnavailableError, match="beyond reason: more than 8,388,608 bytes"),
     ):
         connect(large.url, read_timeout=0.2).request(CALL, lambda answer: read_json(answer.body))
@@ -93,7 +93,7 @@ def test_a_server_may_think_as_long_as_the_timeout_allows(
         time.sleep(0.7)
         send(handler, [OK, b"Content-Length: 2\r\n", b"\r\n", b"{}"], pause=0.1)
 
-    with host(think) as thinking:
+    with serve_http(think) as thinking:
         assert (
             connect(thinking.url, read_timeout=1.0).request(CALL, lambda a: read_json(a.body)) == {}
         )
@@ -105,13 +105,13 @@ def test_connections_are_kept(connect: Connect) -> None:
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         clients.add(handler.client_address)
-        reply(handler)
+        send_response(handler)
 
-    with host(answer) as here:
+    with serve_http(answer) as here:
         transport = connect(here.url)
         for _ in range(3):
             transport.request(CALL, lambda answer: read_json(answer.body))
-    assert len(here.asked) == 3
+    assert len(here.requests) == 3
     assert len(clients) == 1
 
 
@@ -119,7 +119,7 @@ def test_the_library_cannot_be_made_to_print_what_is_sent(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(HTTPConnection, "debuglevel", 1)
-    with host(reply) as here:
+    with serve_http(send_response) as here:
         connect(here.url).request(CALL, lambda answer: read_json(answer.body))
-    assert here.asked[0].headers["x-api-key"] == "sandbox-key"
+    assert here.requests[0].headers["x-api-key"] == "sandbox-key"
     assert capfd.readouterr().out == ""

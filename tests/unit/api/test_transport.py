@@ -16,9 +16,9 @@ from tap_clarity.api.errors import (
     AmbiguousError,
     ClarityError,
     FileError,
-    KeyRefusedError,
-    QuotaUsedUpError,
-    RequestRefusedError,
+    KeyRejectedError,
+    QuotaExhaustedError,
+    RequestRejectedError,
     UnavailableError,
 )
 from tap_clarity.api.response_body import read_json
@@ -37,12 +37,12 @@ DOUBLING = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
 """151 seconds; one more pause of 30 would go beyond three minutes."""
 
 
-def ask(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
+def get_list(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
     call = Request("GET", LIST, query={"org": sandbox.org})
     return transport.request(call, lambda reply: read_json(reply.body))
 
 
-def order_report(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
+def request_report(transport: Transport, sandbox: Sandbox) -> Any:  # noqa: ANN401
     body = {
         "org": sandbox.org,
         "report": "datasource-measurements",
@@ -61,7 +61,7 @@ def test_pauses_double_and_end_after_three_minutes(
 ) -> None:
     sandbox.faults.inject("status", path=LIST, times=None)
     with pytest.raises(UnavailableError) as caught:
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert clock.pauses == DOUBLING
     assert len(sandbox.requests) == len(DOUBLING) + 1
     assert str(caught.value) == (
@@ -74,7 +74,7 @@ def test_pauses_are_spread_so_that_taps_do_not_come_back_together(
     transport: Transport, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     sandbox.faults.inject("status", path=LIST, times=4)
-    ask(transport, sandbox)
+    get_list(transport, sandbox)
     bounds = zip(clock.pauses, DOUBLING, strict=False)
     assert all(most / 2 <= pause <= most for pause, most in bounds)
     assert len(set(clock.pauses)) == 4
@@ -86,7 +86,7 @@ def test_what_may_pass_is_tried_again(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.inject("status", path=LIST, times=2, status=status)
-    assert len(ask(transport, sandbox)["datasources"]) == 2
+    assert len(get_list(transport, sandbox)["datasources"]) == 2
     assert len(clock.pauses) == 2
 
 
@@ -96,7 +96,7 @@ def test_a_refusal_is_final(
 ) -> None:
     sandbox.faults.inject("status", path=LIST, status=status, body='{"message": "no"}')
     with pytest.raises(ClarityError, match=rf"GET /v2/datasources: .*\(HTTP {status}, 'no'\)$"):
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert len(sandbox.requests) == 1
     assert not clock.pauses
 
@@ -106,13 +106,13 @@ def test_another_success_than_200_is_retried_and_its_body_is_not_quoted(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, status: int
 ) -> None:
     sandbox.faults.inject("status", path=LIST, times=2, status=status, body='{"datasources": []}')
-    assert len(ask(transport, sandbox)["datasources"]) == 2
+    assert len(get_list(transport, sandbox)["datasources"]) == 2
     assert len(clock.pauses) == 2
     sandbox.faults.inject(
         "status", path=LIST, times=None, status=status, body='{"datasources": []}'
     )
     with pytest.raises(UnavailableError) as caught:
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert str(caught.value) == (
         f"GET /v2/datasources: the response has an unexpected status (HTTP {status}); "
         "given up for now, nothing is lost: run again later"
@@ -134,7 +134,7 @@ def test_a_report_request_with_another_success_is_not_repeated(
 ) -> None:
     sandbox.faults.inject("status", path=REPORTS, status=status)
     with pytest.raises(AmbiguousError, match=rf"unexpected status \(HTTP {status}\); Clarity may"):
-        order_report(transport, sandbox)
+        request_report(transport, sandbox)
     assert len(sandbox.requests) == 1
 
 
@@ -169,7 +169,7 @@ def test_retry_after_is_kept_and_makes_no_pause_shorter(
 ) -> None:
     fault = {"status": 429, "headers": {"Retry-After": asked}}
     sandbox.faults.inject("status", path=LIST, times=len(pauses), **fault)
-    ask(transport, sandbox)
+    get_list(transport, sandbox)
     assert clock.pauses == pauses
 
 
@@ -179,7 +179,7 @@ def test_nobody_is_hammered_however_short_a_wait_is_asked_for(
 ) -> None:
     sandbox.faults.inject("status", path=LIST, times=None, headers={"Retry-After": asked})
     with pytest.raises(UnavailableError):
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert len(sandbox.requests) < 20
     assert sum(clock.pauses) <= 180
 
@@ -194,12 +194,12 @@ def test_nobody_is_hammered_however_short_a_wait_is_asked_for(
         ("Fri, 31 Dec 9999 23:59:59 GMT", "2027-03-11 09:20:00"),
     ],
 )
-def test_a_longer_wait_than_patience_ends_at_once_and_says_when_to_come_back(
+def test_a_wait_beyond_the_retry_time_limit_fails_at_once_and_names_the_next_time(
     transport: Transport, sandbox: Sandbox, clock: FakeClock, asked: str, then: str
 ) -> None:
     sandbox.faults.inject("status", path=LIST, status=429, headers={"Retry-After": asked})
     with pytest.raises(UnavailableError, match=rf"nothing is lost: run again after {then} UTC$"):
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert not clock.pauses
 
 
@@ -209,7 +209,7 @@ def test_a_wait_that_is_asked_for_each_time_ends_too(
 ) -> None:
     sandbox.faults.inject("status", path=LIST, times=None, headers={"Retry-After": "50"})
     with pytest.raises(UnavailableError, match="run again after 2026-03-10 09:23:20 UTC"):
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert clock.pauses == [50.0, 50.0, 50.0]
 
 
@@ -223,7 +223,7 @@ def test_the_time_that_stalled_calls_take_counts(
 
     monkeypatch.setattr(requests.Session, "request", stall)
     with pytest.raises(UnavailableError, match="no answer within the setting request_timeout"):
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert clock.pauses == [1.0, 2.0, 4.0]
 
 
@@ -233,7 +233,7 @@ def test_a_report_is_not_asked_for_twice_if_clarity_may_have_acted(
 ) -> None:
     sandbox.faults.inject("status", path=REPORTS, status=status)
     with pytest.raises(AmbiguousError, match="may have acted on it all the same"):
-        order_report(transport, sandbox)
+        request_report(transport, sandbox)
     assert len(sandbox.requests) == 1
     assert not clock.pauses
 
@@ -262,14 +262,14 @@ def test_all_downloads_share_one_retry_time_limit(
     # Requests to the API have their own.
     sandbox.faults.clear()
     sandbox.faults.inject("status", path=LIST, times=3)
-    assert ask(transport, sandbox)
+    assert get_list(transport, sandbox)
 
 
 def test_a_report_is_asked_for_again_if_the_request_was_never_sent(
     connect: Connect, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     with pytest.raises(UnavailableError, match="POST /v2/report-requests: no connection: check"):
-        order_report(connect("http://127.0.0.1:1"), sandbox)
+        request_report(connect("http://127.0.0.1:1"), sandbox)
     assert len(clock.pauses) > 5
 
 
@@ -279,18 +279,18 @@ def test_a_429_is_the_days_quota_unless_it_asks_for_a_minute_at_most(
 ) -> None:
     sandbox.faults.inject("status", path=REPORTS, status=429, headers={"Retry-After": asked})
     if is_pace:
-        assert order_report(transport, sandbox)["reportId"]
+        assert request_report(transport, sandbox)["reportId"]
         assert clock.pauses
     else:
-        with pytest.raises(QuotaUsedUpError):
-            order_report(transport, sandbox)
+        with pytest.raises(QuotaExhaustedError):
+            request_report(transport, sandbox)
         assert len(sandbox.requests) == 1
 
 
 def test_a_429_without_a_time_is_the_days_quota(transport: Transport, sandbox: Sandbox) -> None:
     sandbox.faults.inject("status", path=REPORTS, status=429)
-    with pytest.raises(QuotaUsedUpError, match="HTTP 429"):
-        order_report(transport, sandbox)
+    with pytest.raises(QuotaExhaustedError, match="HTTP 429"):
+        request_report(transport, sandbox)
 
 
 @pytest.mark.parametrize("kind", ["cut", "truncate", "truncate-lying"])
@@ -298,13 +298,13 @@ def test_the_status_counts_even_if_its_page_cannot_be_read(
     connect: Connect, sandbox: Sandbox, kind: str
 ) -> None:
     sandbox.faults.inject(kind, path=LIST)
-    with pytest.raises(KeyRefusedError, match="check the setting api_key"):
-        ask(connect(sandbox.url, key="other-key"), sandbox)
+    with pytest.raises(KeyRejectedError, match="check the setting api_key"):
+        get_list(connect(sandbox.url, key="other-key"), sandbox)
     assert len(sandbox.requests) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_file_that_is_refused_says_nothing_of_keys(
+def test_the_error_of_a_rejected_file_does_not_mention_keys(
     transport: Transport, sandbox: Sandbox, status: int
 ) -> None:
     sandbox.faults.inject("status", path="/files/*", status=status, body="<Error/>")
@@ -321,7 +321,7 @@ def test_no_message_repeats_the_key_or_the_token(connect: Connect, sandbox: Sand
     body = f'{{"message": ["{key} may not use {token}"]}}'
     sandbox.faults.inject("status", status=400, body=body)
     call = Request("POST", LIST, body={"continuationToken": token}, secret=token)
-    with pytest.raises(RequestRefusedError) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         connect(sandbox.url, key=key).request(call, lambda reply: reply)
     assert "'*** may not use ***'" in str(caught.value)
 
@@ -330,10 +330,10 @@ def test_each_try_is_logged_in_one_line(
     transport: Transport, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.faults.inject("html", path=LIST, times=2)
-    ask(transport, sandbox)
-    said = [record.getMessage().partition(" in ")[0] for record in caplog.records]
+    get_list(transport, sandbox)
+    logged = [record.getMessage().partition(" in ")[0] for record in caplog.records]
     page = "the reply is not JSON (an HTML or XML page)"
-    assert said == [f"GET /v2/datasources: {page}; trying again"] * 2
+    assert logged == [f"GET /v2/datasources: {page}; trying again"] * 2
 
 
 def test_no_address_is_logged_at_any_level(
@@ -359,5 +359,5 @@ def test_connections_are_kept_and_used_again(
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", count)
     for _ in range(5):
-        ask(transport, sandbox)
+        get_list(transport, sandbox)
     assert opened.count(sandbox.url) == 1

@@ -1,4 +1,4 @@
-"""Instants: what users and Clarity write, what records say, and the limits of each frequency."""
+"""Timestamps and windows: reading, writing, and the limits of each frequency."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ quickly = settings(deadline=None, max_examples=200, print_blob=True)
         ("9999-12-31T23:59:59.999Z", datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)),
     ],
 )
-def test_an_instant_is_read_in_utc_to_the_millisecond(text: str, instant: datetime) -> None:
+def test_timestamp_is_read_in_utc_to_the_millisecond(text: str, instant: datetime) -> None:
     parsed = parse_instant(text)
     assert parsed == instant
     assert parsed.tzinfo is UTC
@@ -63,7 +63,7 @@ def test_an_instant_is_read_in_utc_to_the_millisecond(text: str, instant: dateti
         "9999-12-31T23:59-00:01",
     ],
 )
-def test_what_is_no_instant_is_refused_without_repeating_it(text: str) -> None:
+def test_invalid_timestamp_is_rejected_without_quoting_it(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"not an ISO 8601 date or time|the years 1 to 9999"
     ) as caught:
@@ -73,7 +73,7 @@ def test_what_is_no_instant_is_refused_without_repeating_it(text: str) -> None:
 
 @quickly
 @given(st.text() | st.text("0123456789-:T.+ZW "))
-def test_no_text_ends_in_any_other_error(text: str) -> None:
+def test_arbitrary_text_raises_no_other_error(text: str) -> None:
     try:
         parsed = parse_instant(text)
     except ValueError:
@@ -91,7 +91,7 @@ def test_no_text_ends_in_any_other_error(text: str) -> None:
         (datetime(987, 1, 1, tzinfo=UTC), "0987-01-01T00:00:00.000Z"),
     ],
 )
-def test_an_instant_is_written_in_utc_with_milliseconds(instant: datetime, text: str) -> None:
+def test_timestamp_is_written_in_utc_with_milliseconds(instant: datetime, text: str) -> None:
     assert format_instant(instant) == text
 
 
@@ -102,7 +102,7 @@ instants = st.integers(-(2**45), 2**46).map(
 
 @quickly
 @given(instants)
-def test_what_is_written_is_read_back_and_a_valid_date_time(instant: datetime) -> None:
+def test_written_timestamp_is_a_valid_date_time_and_read_back(instant: datetime) -> None:
     text = format_instant(instant)
     assert parse_instant(text) == instant
     assert FormatChecker().conforms(text, "date-time")
@@ -123,13 +123,13 @@ def test_what_is_written_is_read_back_and_a_valid_date_time(instant: datetime) -
         ("1970-01-14T23:59", 7 * DAY, "1970-01-08"),
     ],
 )
-def test_floor_gives_the_last_whole_step(instant: str, step: timedelta, expected: str) -> None:
+def test_floor_gives_the_start_of_the_step(instant: str, step: timedelta, expected: str) -> None:
     assert floor(parse_instant(instant), step) == parse_instant(expected)
 
 
 @quickly
 @given(instants, st.sampled_from([MINUTE, HOUR, 5 * HOUR, DAY, 7 * DAY]))
-def test_floor_lies_less_than_a_step_before_and_stays_where_it_is(
+def test_floor_is_less_than_a_step_earlier_and_idempotent(
     instant: datetime, step: timedelta
 ) -> None:
     whole = floor(instant, step)
@@ -138,7 +138,7 @@ def test_floor_lies_less_than_a_step_before_and_stays_where_it_is(
     assert floor(whole + step, step) == whole + step
 
 
-def test_a_window_is_written_for_people() -> None:
+def test_window_is_formatted_for_logs() -> None:
     window = Window(parse_instant("2026-03-01T05:30"), parse_instant("2026-03-04"))
     assert str(window) == "2026-03-01 05:30 to 2026-03-04 00:00"
 
@@ -153,6 +153,6 @@ def test_a_window_is_written_for_people() -> None:
     ],
     ids=lambda frequency: frequency.name,
 )
-def test_each_frequency_has_its_limits(expected: Frequency) -> None:
+def test_limits_of_each_frequency(expected: Frequency) -> None:
     assert FREQUENCIES[expected.name] == expected
     assert len(FREQUENCIES) == 3

@@ -9,6 +9,7 @@ from importlib import resources
 import pytest
 
 from tap_clarity.measurements.dictionary import Metric, load_dictionary, metrics_at
+from tests.support.realistic_files import LABELS
 
 MINUTE = [
     "atmPressureIndividual",
@@ -84,35 +85,6 @@ DAY = [
     "temperatureAmbient24HourMean",
     "temperatureInternal24HourMean",
 ]
-
-LABELS = {
-    "atmPressure1HourMean": "Atmospheric pressure, 1-hour mean",
-    "no2Conc1HourMean": "NO2 concentration, 1-hour mean",
-    "no2Conc1HourMeanUsEpaAqi": "NO2 concentration, 1-hour mean, UsEpaAqi",
-    "no2Conc1HourMeanWaDwerAqi": "NO2 concentration, 1-hour mean, WaDwerAqi",
-    "o3Conc1HourMean": "Ozone, 1-hour mean",
-    "o3Conc1HourMeanWaDwerAqi": "Ozone, 1-hour mean, WaDwerAqi",
-    "pm10ConcMass1HourMean": "PM 10 mass concentration, 1-hour mean",
-    "pm10ConcMass1HourMeanWaDwerAqi": "PM 10 mass concentration, 1-hour mean, WaDwerAqi",
-    "pm10ConcMass24HourRollingMean": "PM 10 mass concentration, 24-hour rolling mean",
-    "pm10ConcNum1HourMean": "PM 10 number concentration, 1-hour mean",
-    "pm10ConcNum24HourRollingMean": "PM 10 number concentration, 24-hour rolling mean",
-    "pm1ConcMass1HourMean": "PM 1 mass concentration, 1-hour mean",
-    "pm1ConcNum1HourMean": "PM 1 number concentration, 1-hour mean",
-    "pm2_5ConcMass1HourMean": "PM 2.5 mass concentration, 1-hour mean",
-    "pm2_5ConcMass1HourMeanWaDwerAqi": "PM 2.5 mass concentration, 1-hour mean, WaDwerAqi",
-    "pm2_5ConcMass24HourRollingMean": "PM 2.5 mass concentration, 24-hour rolling mean",
-    "pm2_5ConcMassNowcast": "PM 2.5 mass concentration, Nowcast",
-    "pm2_5ConcMassNowcastUsEpaAqi": "PM 2.5 mass concentration, Nowcast, UsEpaAqi",
-    "pm2_5ConcNum1HourMean": "PM 2.5 number concentration, 1-hour mean",
-    "pm2_5ConcNum24HourRollingMean": "PM 2.5 number concentration, 24-hour rolling mean",
-    "relHumidAmbient1HourMean": "Relative humidity ambient, 1-hour mean",
-    "relHumidInternal1HourMean": "Relative humidity internal, 1-hour mean",
-    "temperatureAmbient1HourMean": "Temperature ambient, 1-hour mean",
-    "temperatureInternal1HourMean": "Temperature internal, 1-hour mean",
-    "windDirection1HourMean": "Wind direction, 1-hour mean",
-    "windSpeed1HourMean": "Wind speed, 1-hour mean",
-}
 
 UNITS = {
     "pm1ConcMass": "ug/m3",

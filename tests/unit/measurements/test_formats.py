@@ -18,7 +18,7 @@ from tests.support.measurement_files import (
     as_json,
     as_parquet,
     expect,
-    quickly,
+    many_examples,
     read,
     tables,
 )
@@ -33,7 +33,7 @@ ATTRIBUTES = ("raw", "value", "status", "qc_assessment", "qc_flags")
 COLUMNS = wide_columns("hour")
 
 
-@quickly
+@many_examples
 @given(tables(), st.sampled_from(["\n", "\r\n"]), st.integers(0, 1), st.booleans())
 def test_csv_is_read_as_it_was_meant(
     measurements: list[Measurement],
@@ -47,14 +47,14 @@ def test_csv_is_read_as_it_was_meant(
     assert read(content, expect(window=DAY_OF_FILE)) == measurements
 
 
-@quickly
+@many_examples
 @given(tables())
 def test_json_and_parquet_are_read_as_they_were_meant(measurements: list[Measurement]) -> None:
     assert read(as_json(measurements)) == measurements
     assert read(as_parquet(measurements), expect(window=DAY_OF_FILE)) == measurements
 
 
-@quickly
+@many_examples
 @given(tables())
 def test_long_and_wide_records_hold_the_same_facts(measurements: list[Measurement]) -> None:
     long = list(LongLayout("exampleAB12", expect()).records(measurements))
@@ -114,7 +114,7 @@ def metrics_of_wide(record: Record) -> dict[str, Record]:
     return dict(sorted(known.items(), reverse=True)) | (record[OTHER_METRICS] or {})
 
 
-@quickly
+@many_examples
 @given(tables(), st.data())
 def test_a_parquet_file_cut_anywhere_is_refused(
     measurements: list[Measurement], data: st.DataObject

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.measurements.csv_wide import read_flags
 from tap_clarity.measurements.model import MISSING, read_number, read_word
-from tests.support.measurement_files import quickly
+from tests.support.measurement_files import many_examples
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_a_cell_of_digits_without_end_is_refused_at_once() -> None:
     assert time.process_time() - begin < 1
 
 
-@quickly
+@many_examples
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**300), 10**300))
 def test_every_number_that_json_can_say_is_read(number: float) -> None:
     assert read_number(json.dumps(number)) == float(number)
 
 
-@quickly
+@many_examples
 @given(st.text("0123456789.eE+-") | st.text())
 def test_any_text_is_a_number_as_python_reads_it_or_refused(text: str) -> None:
     try:

@@ -24,7 +24,7 @@ from tests.support.measurement_files import (
     at,
     csv_of,
     expect,
-    quickly,
+    many_examples,
     read,
     table_in,
     table_of,
@@ -84,7 +84,7 @@ def test_the_same_time_in_two_zones_is_the_same_key(caplog: pytest.LogCaptureFix
     assert caplog.messages == [DUPLICATES.format(1)]
 
 
-@settings(quickly, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(many_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 23)), max_size=30))
 def test_rows_in_any_order_are_read_and_counted_on_both_paths(
     caplog: pytest.LogCaptureFixture, keys: list[Key]

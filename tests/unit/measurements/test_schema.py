@@ -16,7 +16,7 @@ from tap_clarity.core.timestamps import format_instant
 from tap_clarity.measurements.dictionary import metrics_at
 from tap_clarity.measurements.records import OTHER_METRICS, LongLayout, Record, WideLayout
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
-from tests.support.measurement_files import at, csv_of, expect, quickly, read_whole
+from tests.support.measurement_files import at, csv_of, expect, many_examples, read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ cells = st.tuples(
 )
 
 
-@quickly
+@many_examples
 @given(
     st.sampled_from(ID_FIELDS),
     st.sampled_from(LAYOUTS),

@@ -179,7 +179,7 @@ CLOSED = "standard output: {}; see what the loader says"
 
 
 def assert_ended_in_one_line(run: TapRun, line: str) -> None:
-    assert run.complaints == [line]
+    assert run.error_lines == [line]
     assert run.status == 1
     assert "Traceback" not in run.errors
     assert "Exception ignored" not in run.errors
@@ -192,7 +192,7 @@ def test_a_reader_that_leaves_is_one_line(sandbox: Sandbox, tmp_path: Path, line
         small_pipe() as (reader, output),
         running(sandbox, tmp_path, output=output, streams=["recent_measurements"]) as tap,
     ):
-        reader.until(lambda _: next(count, None) is None)
+        reader.read_until(lambda _: next(count, None) is None)
         reader.pipe.close()
         run = tap.end()
     assert_ended_in_one_line(run, CLOSED.format("Broken pipe"))
@@ -221,8 +221,8 @@ def test_a_slow_reader_gets_everything(sandbox: Sandbox, tmp_path: Path) -> None
             sandbox, tmp_path, output=output, streams=["recent_measurements"], metric_select="all"
         ) as tap,
     ):
-        reader.until(lambda message: bool(message["type"] == "RECORD"))
-        reader.stall()
-        run = tap.end(reader.rest()).check()
+        reader.read_until(lambda message: bool(message["type"] == "RECORD"))
+        reader.wait_until_full()
+        run = tap.end(reader.read_rest()).check()
     truth = sandbox.expected.measurements("hour", now - timedelta(hours=48), now, now)
     assert run.upserted("recent_measurements") == expected_records(truth)

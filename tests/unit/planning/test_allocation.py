@@ -1,4 +1,4 @@
-"""How today's report requests are shared: by priority first, then by stream."""
+"""The allocation of the daily report requests: by priority, then by stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.core.timestamps import DAY, Window
 from tap_clarity.planning.due import Due, Progress, Scope, allocate_quota, current_slot, find_due
-from tests.support.window_model import at, half_hours, quickly, spans
+from tests.support.planning.window_model import SOME_EXAMPLES, at, half_hours, parse_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def share(
         (99, share([8, 9], [6, 7], [1, 2, 3], [4]), share([9], [8], [5, 6], [0])),
     ],
 )
-def test_new_data_of_all_streams_then_lookbacks_then_backfills_then_retries(
+def test_priority_is_new_data_then_lookbacks_then_backfills_then_retries(
     left: int, first: Due, second: Due
 ) -> None:
     dues = {
@@ -60,7 +60,7 @@ def test_new_data_of_all_streams_then_lookbacks_then_backfills_then_retries(
 
 
 @pytest.mark.parametrize("limit", [2, 5, 25])
-def test_a_lookback_longer_than_the_quota_never_keeps_new_data_back(limit: int) -> None:
+def test_lookback_longer_than_the_quota_never_delays_new_data(limit: int) -> None:
     """And what was not read again stays due: it is held to a count of half hours."""
     scope = Scope(
         start=at("2026-01-01"),
@@ -70,7 +70,7 @@ def test_a_lookback_longer_than_the_quota_never_keeps_new_data_back(limit: int) 
         lookback_days=40,
         interval=DAY,
     )
-    progress = Progress(covered=tuple(spans("2026-01-01 to 2026-03-09T09:00")))
+    progress = Progress(covered=tuple(parse_windows("2026-01-01 to 2026-03-09T09:00")))
     owed: set[int] = set()
     for day in range(5):
         now = NOW + day * DAY
@@ -95,11 +95,9 @@ def some_days(first: int, last: int) -> st.SearchStrategy[tuple[Window, ...]]:
 dues = st.builds(Due, some_days(21, 27), some_days(14, 20), some_days(7, 13), some_days(0, 6))
 
 
-@quickly
+@SOME_EXAMPLES
 @given(st.dictionaries(st.sampled_from("abc"), dues), st.integers(0, 60))
-def test_as_much_is_requested_as_the_quota_allows_and_no_more(
-    dues: dict[str, Due], left: int
-) -> None:
+def test_quota_is_used_completely_and_never_exceeded(dues: dict[str, Due], left: int) -> None:
     shares = allocate_quota(dues, left)
     assert shares.keys() == dues.keys()
     total = sum(due.total for due in dues.values())

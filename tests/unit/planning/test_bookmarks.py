@@ -1,4 +1,4 @@
-"""The streams' states: what is written is read back, and junk is a ValueError."""
+"""Bookmarks: serialized state is read back, and malformed state raises ValueError."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ from tap_clarity.planning.quota import DailyUsage
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.reports import Report
 from tap_clarity.planning.retries import FailingWindow
-from tests.support.ledgers import apart, instants, ledgers
-from tests.support.window_model import at, quickly, span, spans, thoroughly
+from tests.support.planning.ledger_strategies import apart, arbitrary_json, ledgers, timestamps
+from tests.support.planning.window_model import (
+    MANY_EXAMPLES,
+    SOME_EXAMPLES,
+    at,
+    parse_window,
+    parse_windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,24 +33,26 @@ if TYPE_CHECKING:
 Bookmark = RecentBookmark | ReportBookmark
 KINDS: list[type[Bookmark]] = [RecentBookmark, ReportBookmark]
 
-recent_instants = instants.map(lambda instant: max(instant, datetime(2014, 1, 1, tzinfo=UTC)))
+timestamps_since_2014 = timestamps.map(
+    lambda instant: max(instant, datetime(2014, 1, 1, tzinfo=UTC))
+)
 texts = st.none() | st.text()
-slots = st.none() | st.builds(Slot, instants, instants, apart.map(tuple))
+slots = st.none() | st.builds(Slot, timestamps, timestamps, apart.map(tuple))
 recent_bookmarks = st.builds(
     RecentBookmark,
     fingerprint=texts,
     datasources=texts,
     token=texts,
-    issued_at=st.none() | recent_instants,
-    covered_until=st.none() | recent_instants,
+    issued_at=st.none() | timestamps_since_2014,
+    covered_until=st.none() | timestamps_since_2014,
     gaps=apart,
     ledger=ledgers,
 )
 report_bookmarks = st.builds(
     ReportBookmark,
     fingerprint=texts,
-    start=st.none() | instants,
-    access_start=st.none() | instants,
+    start=st.none() | timestamps_since_2014,
+    access_start=st.none() | timestamps,
     covered=apart,
     slot=slots,
     ledger=ledgers,
@@ -52,8 +60,10 @@ report_bookmarks = st.builds(
 bookmarks: st.SearchStrategy[Bookmark] = recent_bookmarks | report_bookmarks
 
 LEDGER = ReportLedger(
-    pending=(Report("JB1", span("2026-02-01 to 2026-02-08"), at("2026-03-10T09:20"), 1),),
-    failing=(FailingWindow(span("2026-02-10 to 2026-02-11"), 2, *(at("2026-03-10").date(),) * 2),),
+    pending=(Report("JB1", parse_window("2026-02-01 to 2026-02-08"), at("2026-03-10T09:20"), 1),),
+    failing=(
+        FailingWindow(parse_window("2026-02-10 to 2026-02-11"), 2, *(at("2026-03-10").date(),) * 2),
+    ),
     usage=DailyUsage(at("2026-03-10").date(), 3),
     rejected_ids=("DAAAA0001",),
     rejected_ids_until=at("2026-04-09").date(),
@@ -72,20 +82,22 @@ RECENT = RecentBookmark(
     covered_until=at("2026-03-10T09:20"),
     cache_queried_at=at("2026-03-10T00:20"),
     records_since_query=70,
-    gaps=spans("2026-03-01T04:00 to 2026-03-02"),
+    gaps=parse_windows("2026-03-01T04:00 to 2026-03-02"),
     ledger=LEDGER,
 )
 REPORT = ReportBookmark(
     fingerprint="f1",
     start=at("2026-01-01"),
     access_start=at("2026-01-05T10:30"),
-    covered=spans("2026-01-01 to 2026-02-01", "2026-03-01 to 2026-03-10T09:00"),
-    slot=Slot(at("2026-03-10"), at("2026-03-10T09:00"), (span("2026-03-07 to 2026-03-08"),)),
+    covered=parse_windows("2026-01-01 to 2026-02-01", "2026-03-01 to 2026-03-10T09:00"),
+    slot=Slot(
+        at("2026-03-10"), at("2026-03-10T09:00"), (parse_window("2026-03-07 to 2026-03-08"),)
+    ),
     ledger=LEDGER,
 )
 
 
-def test_a_recent_state_is_written_so() -> None:
+def test_recent_bookmark_is_serialized() -> None:
     assert RECENT.to_state() == {
         "version": 1,
         "fingerprint": "f1",
@@ -100,7 +112,7 @@ def test_a_recent_state_is_written_so() -> None:
     }
 
 
-def test_a_report_state_is_written_so() -> None:
+def test_report_bookmark_is_serialized() -> None:
     assert REPORT.to_state() == {
         "version": 1,
         "fingerprint": "f1",
@@ -115,9 +127,9 @@ def test_a_report_state_is_written_so() -> None:
     }
 
 
-@thoroughly
+@MANY_EXAMPLES
 @given(bookmarks)
-def test_what_is_written_is_read_back(bookmark: Bookmark) -> None:
+def test_serialized_state_is_read_back(bookmark: Bookmark) -> None:
     through_json = json.loads(json.dumps(bookmark.to_state()))
     assert type(bookmark).from_state(through_json) == bookmark
 
@@ -132,9 +144,9 @@ def merge(new: Mapping[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     return old
 
 
-@quickly
+@SOME_EXAMPLES
 @given(st.sampled_from([recent_bookmarks, report_bookmarks]).flatmap(lambda b: st.tuples(b, b)))
-def test_nothing_old_survives_when_meltano_merges_a_state_into_an_older_one(
+def test_no_old_value_survives_a_merge_of_states_by_meltano(
     pair: tuple[Bookmark, Bookmark],
 ) -> None:
     old, new = pair
@@ -142,7 +154,7 @@ def test_nothing_old_survives_when_meltano_merges_a_state_into_an_older_one(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_keys_are_always_written_and_what_is_cleared_is_null_or_empty(
+def test_all_keys_are_always_written_and_cleared_ones_are_null_or_empty(
     kind: type[Bookmark],
 ) -> None:
     empty, full = kind().to_state(), (RECENT if kind is RecentBookmark else REPORT).to_state()
@@ -152,7 +164,7 @@ def test_all_keys_are_always_written_and_what_is_cleared_is_null_or_empty(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_state_is_a_fresh_start(kind: type[Bookmark]) -> None:
+def test_empty_state_is_an_empty_bookmark(kind: type[Bookmark]) -> None:
     assert kind.from_state({}) == kind()
     assert kind.from_state(dict.fromkeys(kind().to_state())) == kind()
 
@@ -167,7 +179,7 @@ def test_an_empty_state_is_a_fresh_start(kind: type[Bookmark]) -> None:
         {"replication_key_value": "2020-01-01", "partitions": [{"context": {}}], "new": {"a": 1}},
     ],
 )
-def test_keys_of_old_and_future_versions_are_passed_over(
+def test_keys_of_old_and_future_versions_are_ignored(
     bookmark: Bookmark, extra: dict[str, Any]
 ) -> None:
     assert type(bookmark).from_state(bookmark.to_state() | extra) == bookmark
@@ -175,14 +187,21 @@ def test_keys_of_old_and_future_versions_are_passed_over(
 
 WINDOW = ["2026-03-01", "2026-03-02"]
 SLOT = WINDOW[:1] * 2
-JUNK_SLOTS: list[Any] = [
+MALFORMED_SLOTS: list[Any] = [
     *("2026-03-10", {"start": "2026-03-10"}, 1, True),
     *(SLOT[:1], [None, None], [1, 2], ["soon", SLOT[0]], [SLOT[0], "later"], [SLOT, WINDOW]),
     *([*SLOT, each] for each in (None, 1, "2026-03-01", [], WINDOW[:1], [*reversed(WINDOW)])),
     [*SLOT, *[WINDOW] * 1000],
 ]
-JUNK_INSTANTS: list[Any] = [1, True, ["2026-03-10"], "soon", "2026-13-01", "0001-01-01T00:00+23:00"]
-JUNK_WINDOWS: list[Any] = [
+MALFORMED_TIMESTAMPS: list[Any] = [
+    1,
+    True,
+    ["2026-03-10"],
+    "soon",
+    "2026-13-01",
+    "0001-01-01T00:00+23:00",
+]
+MALFORMED_WINDOWS: list[Any] = [
     "2026-03-01",
     {"start": "2026-03-01"},
     [None],
@@ -199,7 +218,7 @@ JUNK_WINDOWS: list[Any] = [
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("value", [1, True, ["f"], {"f": 1}, "f" * 70_000])
-def test_a_fingerprint_that_is_no_text_is_rejected(
+def test_fingerprint_that_is_not_text_is_rejected(
     kind: type[Bookmark],
     value: Any,  # noqa: ANN401
 ) -> None:
@@ -209,14 +228,14 @@ def test_a_fingerprint_that_is_no_text_is_rejected(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("key", LEDGER_STATE)
-def test_junk_among_the_reports_is_rejected(kind: type[Bookmark], key: str) -> None:
+def test_malformed_reports_are_rejected(kind: type[Bookmark], key: str) -> None:
     """Which junk there is, `test_report_ledger` tells."""
     with pytest.raises(ValueError, match=r"\w"):
         kind.from_state({key: [["junk"]]})
 
 
-@pytest.mark.parametrize("value", JUNK_SLOTS)
-def test_what_is_no_slot_is_rejected(value: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("value", MALFORMED_SLOTS)
+def test_malformed_slot_is_rejected(value: Any) -> None:  # noqa: ANN401
     with pytest.raises(ValueError, match=r"\w"):
         ReportBookmark.from_state({"slot": value})
 
@@ -230,8 +249,8 @@ def test_what_is_no_slot_is_rejected(value: Any) -> None:  # noqa: ANN401
         (ReportBookmark, "access_start"),
     ],
 )
-@pytest.mark.parametrize("value", JUNK_INSTANTS)
-def test_what_is_no_instant_is_rejected(
+@pytest.mark.parametrize("value", MALFORMED_TIMESTAMPS)
+def test_malformed_timestamp_is_rejected(
     kind: type[Bookmark],
     key: str,
     value: Any,  # noqa: ANN401
@@ -240,16 +259,25 @@ def test_what_is_no_instant_is_rejected(
         kind.from_state({key: value})
 
 
-@pytest.mark.parametrize("key", ["token_issued_at", "covered_until"])
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        (RecentBookmark, "token_issued_at"),
+        (RecentBookmark, "covered_until"),
+        (ReportBookmark, "start_date"),
+    ],
+)
 @pytest.mark.parametrize("value", ["0001-01-01", "1970-01-01", "2013-12-31T23:59:59.999Z"])
-def test_no_run_was_before_the_first_node(key: str, value: str) -> None:
+def test_timestamp_before_the_first_node_is_rejected(
+    kind: type[Bookmark], key: str, value: str
+) -> None:
     with pytest.raises(ValueError, match=f"{key} is before Clarity's first node"):
-        RecentBookmark.from_state({key: value})
+        kind.from_state({key: value})
 
 
 @pytest.mark.parametrize(("kind", "key"), [(RecentBookmark, "gaps"), (ReportBookmark, "covered")])
-@pytest.mark.parametrize("value", JUNK_WINDOWS)
-def test_what_is_no_window_is_rejected(
+@pytest.mark.parametrize("value", MALFORMED_WINDOWS)
+def test_malformed_window_is_rejected(
     kind: type[Bookmark],
     key: str,
     value: Any,  # noqa: ANN401
@@ -258,21 +286,12 @@ def test_what_is_no_window_is_rejected(
         kind.from_state({key: value})
 
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["2026-03-01", "2026-03-01", "9999-12-31T23:59:59-23:59", "JB1"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
-    max_leaves=8,
-)
+json_values = arbitrary_json("2026-03-01", "9999-12-31T23:59:59-23:59", "JB1", max_size=3)
 
 
-@thoroughly
+@MANY_EXAMPLES
 @given(st.sampled_from([RECENT, REPORT]), st.data())
-def test_no_junk_ends_in_any_other_error(bookmark: Bookmark, data: st.DataObject) -> None:
+def test_arbitrary_json_raises_no_other_error(bookmark: Bookmark, data: st.DataObject) -> None:
     state = deepcopy(bookmark.to_state())
     for key in data.draw(st.sets(st.sampled_from(sorted(state)), min_size=1, max_size=3)):
         state[key] = data.draw(json_values)
@@ -283,7 +302,7 @@ def test_no_junk_ends_in_any_other_error(bookmark: Bookmark, data: st.DataObject
     assert type(bookmark).from_state(read.to_state()) == read
 
 
-def test_the_state_of_all_streams_stays_small_with_ten_pending_reports() -> None:
+def test_state_of_all_streams_stays_small_with_ten_pending_reports() -> None:
     mark = fingerprint(org="exampleAB12", ids=[f"DAAAA{n:04}" for n in range(1000)])
     window = Window(at("2026-03-01"), at("2026-03-08"))
     halves = [Window(window.start + n * 30 * DAY, window.end + n * 30 * DAY) for n in range(2)]
@@ -311,7 +330,7 @@ def test_the_state_of_all_streams_stays_small_with_ten_pending_reports() -> None
     assert len(json.dumps(state)) < 2600
 
 
-def test_a_fingerprint_tells_queries_apart_whatever_the_order_of_their_parts() -> None:
+def test_fingerprint_distinguishes_queries_regardless_of_key_order() -> None:
     one = fingerprint(org="a", ids=["b", "c"], qc=True)
     assert one == fingerprint(qc=True, ids=["b", "c"], org="a")
     others = [

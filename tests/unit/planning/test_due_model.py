@@ -1,4 +1,4 @@
-"""Which windows are due, held to sets of half hours, for any progress that a state can hold."""
+"""Due windows, compared with sets of half hours for any progress."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tap_clarity.core.timestamps import DAY, Window, floor
 from tap_clarity.planning.due import Progress, Scope, Slot, current_slot, find_due
 from tap_clarity.planning.retries import FailingWindow
 from tap_clarity.planning.windows import merged, without
-from tests.support.window_model import (
+from tests.support.planning.window_model import (
     HALF_HOUR,
+    MANY_EXAMPLES,
+    SOME_EXAMPLES,
+    are_disjoint,
     half_hours,
-    instants,
-    is_apart,
     is_in_time,
     is_midnight,
-    quickly,
-    some_windows,
-    thoroughly,
+    timestamps,
+    window_lists,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ HOUR = timedelta(hours=1)
 
 scopes = st.builds(
     Scope,
-    start=instants,
-    end=st.none() | instants,
+    start=timestamps,
+    end=st.none() | timestamps,
     step=st.sampled_from([HOUR, DAY]),
     window_days=st.integers(1, 9),
     lookback_days=st.integers(0, 5),
@@ -43,17 +43,17 @@ scopes = st.builds(
 @st.composite
 def any_progress(draw: st.DrawFn) -> Progress:
     """A progress whose parts overlap as they may: what fails or is to be read again, too."""
-    covered = draw(some_windows)
+    covered = draw(window_lists)
     slot = None
     if draw(st.booleans()):
-        wanted = draw(some_windows)
+        wanted = draw(window_lists)
         reread = merged(part for one in wanted for part in _common(one, covered))
-        slot = Slot(draw(instants), draw(instants), tuple(reread))
+        slot = Slot(draw(timestamps), draw(timestamps), tuple(reread))
     failing = tuple(
-        FailingWindow(window, 1, window.end.date(), draw(instants).date())
-        for window in _apart(draw(some_windows))
+        FailingWindow(window, 1, window.end.date(), draw(timestamps).date())
+        for window in _apart(draw(window_lists))
     )
-    return Progress(tuple(covered), tuple(draw(some_windows)), failing, slot)
+    return Progress(tuple(covered), tuple(draw(window_lists)), failing, slot)
 
 
 def _common(one: Window, others: list[Window]) -> list[Window]:
@@ -91,11 +91,9 @@ def _range_starts(scope: Scope, progress: Progress) -> set[datetime]:
     return starts | {window.start for window in progress.slot.reread} if progress.slot else starts
 
 
-@thoroughly
-@given(scopes, any_progress(), instants)
-def test_what_is_due_completes_what_is_known(
-    scope: Scope, progress: Progress, now: datetime
-) -> None:
+@MANY_EXAMPLES
+@given(scopes, any_progress(), timestamps)
+def test_due_windows_complete_the_coverage(scope: Scope, progress: Progress, now: datetime) -> None:
     whole = _whole(scope, now)
     failing = half_hours(each.window for each in progress.failing)
     known = (half_hours([*progress.covered, *progress.pending]) | failing) & whole
@@ -106,7 +104,7 @@ def test_what_is_due_completes_what_is_known(
     bookmark = max(known, default=-1)
 
     assert new | again | past | retries <= whole
-    assert is_apart(requested)
+    assert are_disjoint(requested)
     assert all(max(half_hours([window])) > bookmark for window in found.incremental)
     assert max(again, default=-1) <= bookmark
     assert not past & known
@@ -121,15 +119,19 @@ def test_what_is_due_completes_what_is_known(
     assert all([*windows] == sorted(windows) for windows in found)
 
 
-@thoroughly
-@given(scopes, any_progress(), instants)
-def test_failing_windows_are_retried_by_themselves_and_only_on_their_day(
+@MANY_EXAMPLES
+@given(scopes, any_progress(), timestamps)
+def test_failing_windows_are_retried_separately_and_only_on_their_day(
     scope: Scope, progress: Progress, now: datetime
 ) -> None:
     whole, today = _whole(scope, now), now.date()
     found = find_due(scope, progress, now)
     failing = half_hours(each.window for each in progress.failing)
-    ready = half_hours(each.window for each in progress.failing if each.retry_on <= today)
+    ready = half_hours(
+        each.window
+        for each in progress.failing
+        if each.retry_on <= today or today < each.since  # recorded by a clock that was ahead
+    )
     retries = half_hours(found.retries)
     assert not half_hours([*found.incremental, *found.lookback, *found.backfill]) & failing
     assert retries <= ready
@@ -137,9 +139,9 @@ def test_failing_windows_are_retried_by_themselves_and_only_on_their_day(
         assert (ready & whole) - retries <= half_hours(progress.pending)
 
 
-@thoroughly
-@given(scopes, any_progress(), instants)
-def test_only_the_lookback_is_read_again_and_none_of_it_is_forgotten(
+@MANY_EXAMPLES
+@given(scopes, any_progress(), timestamps)
+def test_exactly_the_lookback_is_read_again(
     scope: Scope, progress: Progress, now: datetime
 ) -> None:
     whole, limit = _whole(scope, now), _limit(scope, now)
@@ -165,9 +167,9 @@ def test_only_the_lookback_is_read_again_and_none_of_it_is_forgotten(
     assert recent & known <= allowed
 
 
-@quickly
-@given(scopes, any_progress(), instants, st.integers(0, 20))
-def test_a_range_is_due_once_per_slot(
+@SOME_EXAMPLES
+@given(scopes, any_progress(), timestamps, st.integers(0, 20))
+def test_range_is_due_once_per_slot(
     scope: Scope, progress: Progress, now: datetime, hours: int
 ) -> None:
     limit, later = _limit(scope, now), now + hours * HOUR

@@ -1,4 +1,4 @@
-"""The day on which a backfill ends, held to sums that one can do by hand."""
+"""The estimated end of a backfill, compared with manual calculations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_clarity.core.timestamps import DAY, Window, floor
 from tap_clarity.planning.due import Progress, Scope, Slot
 from tap_clarity.planning.forecast import StreamPlan, estimate_backfill_end
 from tap_clarity.planning.retries import FailingWindow
-from tests.support.window_model import at, quickly
+from tests.support.planning.window_model import SOME_EXAMPLES, at
 
 HOUR = timedelta(hours=1)
 NOW = at("2026-03-10T09:20")
@@ -35,7 +35,7 @@ def missing(reports: int, interval: timedelta = DAY) -> StreamPlan:
     return StreamPlan(scope, Progress(covered=(Window(end, NOW - DAY),), slot=slot))
 
 
-@quickly
+@SOME_EXAMPLES
 @given(
     reports=st.integers(0, 60),
     left=st.integers(0, 30),
@@ -43,7 +43,7 @@ def missing(reports: int, interval: timedelta = DAY) -> StreamPlan:
     streams=st.integers(1, 3),
     gaps=st.integers(0, 5),
 )
-def test_each_day_gives_what_new_data_and_gaps_leave(
+def test_backfill_uses_the_quota_left_by_new_data_and_gaps(
     reports: int, left: int, limit: int, streams: int, gaps: int
 ) -> None:
     plans = {"first": missing(reports)}
@@ -60,11 +60,11 @@ def test_each_day_gives_what_new_data_and_gaps_leave(
     assert estimate_backfill_end(plans, left, limit, NOW, gaps) == expected
 
 
-def test_nothing_missing_ends_today() -> None:
+def test_complete_coverage_ends_today() -> None:
     assert estimate_backfill_end({"a": missing(0)}, 1, 1, NOW) == TODAY
 
 
-def test_a_first_load_of_three_years_at_five_a_day_takes_nine_days() -> None:
+def test_three_year_load_with_five_requests_a_day_takes_nine_days() -> None:
     scope = Scope(
         start=at("2023-03-10"),
         end=None,
@@ -92,17 +92,17 @@ def test_a_first_load_of_three_years_at_five_a_day_takes_nine_days() -> None:
         (48, 3, date(2026, 3, 13)),  # 2 + 3 + 2 + 3
     ],
 )
-def test_how_often_new_data_is_requested_counts(hours: int, limit: int, day: date) -> None:
+def test_interval_of_new_data_is_considered(hours: int, limit: int, day: date) -> None:
     plan = missing(10, timedelta(hours=hours))
     assert estimate_backfill_end({"a": plan}, limit, limit, NOW) == day
 
 
-def test_new_data_that_uses_up_the_limit_never_lets_it_end() -> None:
+def test_new_data_that_exhausts_the_limit_gives_no_end() -> None:
     assert estimate_backfill_end({"a": missing(1), "b": missing(0)}, 2, 2, NOW) is None
     assert estimate_backfill_end({"a": missing(1)}, 0, 0, NOW) is None
 
 
-def test_an_end_date_in_the_past_leaves_all_to_the_backfill() -> None:
+def test_with_a_past_end_date_the_backfill_gets_the_whole_quota() -> None:
     scope = Scope(
         start=at("2025-01-01"),
         end=at("2025-12-31"),
@@ -117,7 +117,7 @@ def test_an_end_date_in_the_past_leaves_all_to_the_backfill() -> None:
     assert estimate_backfill_end({"a": plan}, 30, 22, NOW) == TODAY + timedelta(days=1)
 
 
-def test_a_failing_window_is_taken_to_succeed_the_next_time() -> None:
+def test_failing_window_is_assumed_to_succeed_next_time() -> None:
     """What fails for good would never let it end; the plan names such windows by themselves."""
     plan = missing(2)
     window = Window(plan.scope.start, plan.scope.start + 10 * DAY)
@@ -126,7 +126,7 @@ def test_a_failing_window_is_taken_to_succeed_the_next_time() -> None:
     assert estimate_backfill_end({"a": plan}, 2, 2, NOW) == TODAY
 
 
-def test_pending_windows_are_taken_to_succeed() -> None:
+def test_pending_windows_are_assumed_to_succeed() -> None:
     plan = missing(2)
     window = Window(plan.scope.start, plan.scope.start + 10 * DAY)
     plan = plan._replace(progress=plan.progress._replace(pending=(window,)))

@@ -15,16 +15,16 @@ from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.reports import Report
 from tap_clarity.planning.retries import FailingWindow, add_failure
 from tap_clarity.planning.windows import cut, merged, without
-from tests.support.window_model import (
+from tests.support.planning.window_model import (
+    MANY_EXAMPLES,
+    SOME_EXAMPLES,
+    are_disjoint,
     at,
     half_hours,
-    is_apart,
     is_in_time,
-    quickly,
-    some_windows,
-    span,
-    spans,
-    thoroughly,
+    parse_window,
+    parse_windows,
+    window_lists,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def due(gaps: Sequence[Window], pending: Sequence[Window] = (), days: int = 7) -
 def test_gaps_are_filled_around_pending_windows(
     gaps: Sequence[str], pending: Sequence[str], expected: Sequence[str]
 ) -> None:
-    assert due(spans(*gaps), spans(*pending)) == spans(*expected)
+    assert due(parse_windows(*gaps), parse_windows(*pending)) == parse_windows(*expected)
 
 
 @pytest.mark.parametrize(
@@ -92,25 +92,25 @@ def test_gaps_are_filled_around_pending_windows(
         ),
     ],
 )
-def test_gaps_that_fit_into_one_report_share_it(
+def test_gaps_within_one_report_window_share_a_report(
     gaps: Sequence[str], expected: Sequence[str]
 ) -> None:
-    assert due(spans(*gaps)) == spans(*expected)
-    assert fewest_windows(spans(*gaps), 7) == spans(*expected)
+    assert due(parse_windows(*gaps)) == parse_windows(*expected)
+    assert fewest_windows(parse_windows(*gaps), 7) == parse_windows(*expected)
 
 
-@quickly
-@given(some_windows, some_windows, st.integers(1, 9))
-def test_all_of_a_gap_is_requested(gaps: list[Window], pending: list[Window], days: int) -> None:
+@SOME_EXAMPLES
+@given(window_lists, window_lists, st.integers(1, 9))
+def test_whole_gap_is_requested(gaps: list[Window], pending: list[Window], days: int) -> None:
     requested = due(gaps, pending, days)
     assert half_hours(requested) >= half_hours(gaps) - half_hours(pending)
-    assert is_apart(requested)
+    assert are_disjoint(requested)
     assert all(is_in_time(window, days) for window in requested)
     missing = [left for gap in merged(gaps) for left in without(gap, pending)]
     assert len(requested) <= sum(len(cut(left, days)) for left in missing)
 
 
-def test_a_gap_costs_the_fewest_reports() -> None:
+def test_gap_needs_the_fewest_reports() -> None:
     gap = Window(at("2026-01-01"), at("2026-01-01") + 31 * DAY)
     assert due([gap], days=31) == [gap]
 
@@ -118,26 +118,28 @@ def test_a_gap_costs_the_fewest_reports() -> None:
 @pytest.mark.parametrize(
     ("wait", "retries"), [(1, []), (0, ["2026-03-02 to 2026-03-03", "2026-03-03 to 2026-03-04"])]
 )
-def test_what_fails_is_retried_by_itself(wait: int, retries: Sequence[str]) -> None:
-    failing = FailingWindow(span("2026-03-02 to 2026-03-04"), 1, TODAY, TODAY + wait * DAY)
-    found = find_due_gaps(spans("2026-03-01 to 2026-03-06"), [], [failing], 1, NOW)
-    assert list(found.incremental) == spans(
+def test_failing_part_of_a_gap_is_retried_separately(wait: int, retries: Sequence[str]) -> None:
+    failing = FailingWindow(parse_window("2026-03-02 to 2026-03-04"), 1, TODAY, TODAY + wait * DAY)
+    found = find_due_gaps(parse_windows("2026-03-01 to 2026-03-06"), [], [failing], 1, NOW)
+    assert list(found.incremental) == parse_windows(
         "2026-03-01 to 2026-03-02", "2026-03-04 to 2026-03-05", "2026-03-05 to 2026-03-06"
     )
-    assert list(found.retries) == spans(*retries)
+    assert list(found.retries) == parse_windows(*retries)
 
 
-def test_gaps_that_share_a_window_are_parted_by_one_that_fails_between_them() -> None:
-    failing = FailingWindow(span("2026-03-02 to 2026-03-03"), 1, TODAY, TODAY + DAY)
-    gaps = spans("2026-03-01 to 2026-03-02", "2026-03-04 to 2026-03-05")
-    assert due(gaps) == spans("2026-03-01 to 2026-03-05")
+def test_gaps_that_share_a_window_are_separated_by_a_failing_one_between_them() -> None:
+    failing = FailingWindow(parse_window("2026-03-02 to 2026-03-03"), 1, TODAY, TODAY + DAY)
+    gaps = parse_windows("2026-03-01 to 2026-03-02", "2026-03-04 to 2026-03-05")
+    assert due(gaps) == parse_windows("2026-03-01 to 2026-03-05")
     found = find_due_gaps(gaps, [], [failing], 7, NOW)
-    assert list(found.incremental) == spans("2026-03-01 to 2026-03-02", "2026-03-03 to 2026-03-05")
+    assert list(found.incremental) == parse_windows(
+        "2026-03-01 to 2026-03-02", "2026-03-03 to 2026-03-05"
+    )
 
 
-@thoroughly
-@given(some_windows, some_windows, some_windows, st.integers(1, 9), st.integers(0, 2))
-def test_with_failing_windows_all_of_a_gap_is_requested_or_waits(
+@MANY_EXAMPLES
+@given(window_lists, window_lists, window_lists, st.integers(1, 9), st.integers(0, 2))
+def test_with_failing_windows_each_part_of_a_gap_is_requested_or_waits(
     gaps: list[Window], pending: list[Window], bad: list[Window], days: int, min_days: int
 ) -> None:
     gaps = merged(gaps)
@@ -155,14 +157,14 @@ def test_with_failing_windows_all_of_a_gap_is_requested_or_waits(
     assert left - waiting <= new | retries
     assert retries <= left
     requested = [*found.incremental, *found.retries]
-    assert is_apart(requested)
+    assert are_disjoint(requested)
     assert all(is_in_time(window, days) for window in requested)
 
 
-def test_a_window_fails_no_longer_when_its_gaps_are_filled() -> None:
+def test_window_is_no_longer_failing_when_its_gaps_are_filled() -> None:
     """Two gaps shared a report that failed: what lies between them is not missing."""
-    report = Report("JB1", span("2026-03-01 to 2026-03-06"), NOW)
-    gaps = spans("2026-03-01 to 2026-03-02", "2026-03-05 to 2026-03-06")
+    report = Report("JB1", parse_window("2026-03-01 to 2026-03-06"), NOW)
+    gaps = parse_windows("2026-03-01 to 2026-03-02", "2026-03-05 to 2026-03-06")
     bookmark = RecentBookmark(gaps=gaps, ledger=ReportLedger((report,)).fail(report, TODAY))
     for number in range(3):
         ledger = bookmark.ledger

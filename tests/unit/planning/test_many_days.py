@@ -1,4 +1,4 @@
-"""Weeks of runs with all that can go wrong: at the end everything is covered, requested once."""
+"""Weeks of runs with any faults: at the end everything is covered and requested once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tap_clarity.core.timestamps import DAY, Window, floor
 from tap_clarity.planning.due import Scope
 from tap_clarity.planning.windows import without
-from tests.support.report_model import LIMIT, ModelClock, Outcome, Service, Stream, World
-from tests.support.window_model import at
+from tests.support.fake_clock import FakeClock
+from tests.support.planning.report_model import LIMIT, Outcome, Service, Stream, World
+from tests.support.planning.window_model import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +61,7 @@ def limit_of(scope: Scope, now: datetime) -> datetime:
 
 
 def world_of(scopes: list[Scope], outcomes: Iterable[Outcome]) -> World:
-    clock = ModelClock(FIRST_RUN)
+    clock = FakeClock(FIRST_RUN)
     streams = [Stream(str(number), scope, clock) for number, scope in enumerate(scopes)]
     return World(streams, Service(clock, endless(outcomes)))
 
@@ -88,7 +89,7 @@ def hold_quota(world: World) -> None:
 
 @settings(deadline=None, max_examples=150, print_blob=True)
 @given(st.lists(scopes, min_size=1, max_size=3), pauses, outcomes)
-def test_at_the_end_everything_is_covered_and_nothing_was_requested_twice(
+def test_many_days_cover_everything_and_request_nothing_twice(
     scopes: list[Scope], pauses: list[timedelta], outcomes: list[Outcome]
 ) -> None:
     world = world_of(scopes, outcomes)
@@ -111,7 +112,7 @@ def test_at_the_end_everything_is_covered_and_nothing_was_requested_twice(
     st.integers(0, 400),
     st.integers(1, 48),
 )
-def test_a_window_that_fails_for_good_is_named_and_blocks_no_other(
+def test_persistently_failing_window_is_named_and_blocks_no_other(
     scopes: list[Scope],
     pauses: list[timedelta],
     outcomes: list[Outcome],

@@ -1,4 +1,4 @@
-"""The report quota: what is left, the pause after a 429, and an organization that starves."""
+"""The report quota: what is left, the pause after a 429, and permanent exhaustion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.core.timestamps import EPOCH
 from tap_clarity.planning.quota import DailyUsage, Quota
-from tests.support.window_model import FIRST, at, quickly
+from tests.support.planning.window_model import FIRST, SOME_EXAMPLES, at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def used_up(exhausted_at: str, since: str = "", accepted_at: str = "") -> DailyU
         (DailyUsage(date(2026, 3, 11), 25), DailyUsage(TODAY, 1)),  # the clock was put back
     ],
 )
-def test_a_request_is_counted_on_its_day(before: DailyUsage, after: DailyUsage) -> None:
+def test_request_is_counted_on_its_day(before: DailyUsage, after: DailyUsage) -> None:
     assert before.send(TODAY) == after
 
 
@@ -56,7 +56,7 @@ def test_a_request_is_counted_on_its_day(before: DailyUsage, after: DailyUsage) 
         ([used_up("2026-03-09T23:59")], 30, 30),
     ],
 )
-def test_what_all_streams_have_sent_today_is_used(
+def test_requests_of_all_streams_today_are_counted(
     usages: Sequence[DailyUsage], limit: int, left: int
 ) -> None:
     assert Quota(tuple(usages), limit).left(NOW) == left
@@ -75,7 +75,7 @@ def test_what_all_streams_have_sent_today_is_used(
         ("2026-03-10T20:00", "2026-03-10T09:20", None),
     ],
 )
-def test_a_429_pauses_requests_for_six_hours_or_until_midnight(
+def test_429_pauses_requests_for_six_hours_or_until_midnight(
     exhausted_at: str, now: str, resumes_at: str | None
 ) -> None:
     quota = Quota((DailyUsage(TODAY, 3), used_up(exhausted_at)), 25)
@@ -85,19 +85,19 @@ def test_a_429_pauses_requests_for_six_hours_or_until_midnight(
         assert quota.left(at(now)) == (22 if at(now).date() == TODAY else 25)
 
 
-def test_a_quota_that_is_used_up_resumes_at_midnight_whatever_the_pause() -> None:
+def test_exhausted_quota_resumes_at_midnight_despite_a_pause() -> None:
     sent = DailyUsage(TODAY, 25)
     assert Quota((sent,), 25).resumes_at(NOW) == at("2026-03-11")
     assert Quota((sent, used_up("2026-03-10T09:00")), 25).resumes_at(NOW) == at("2026-03-11")
 
 
-def test_a_request_that_any_stream_was_granted_since_ends_the_pause() -> None:
+def test_later_accepted_request_of_any_stream_ends_the_pause() -> None:
     granted = DailyUsage(TODAY, 3).accept(at("2026-03-10T09:10"))
     assert Quota((granted, used_up("2026-03-10T09:00")), 25).left(NOW) == 22
     assert Quota((granted, used_up("2026-03-10T09:15")), 25).left(NOW) == 0
 
 
-def test_the_first_429_is_remembered_until_a_request_is_accepted() -> None:
+def test_first_429_is_kept_until_a_request_is_accepted() -> None:
     first, later = at("2026-03-07T09:00"), at("2026-03-08T09:00")
     usage = DailyUsage(TODAY, 1).exhaust(first, EPOCH).exhaust(later, EPOCH)
     assert usage == DailyUsage(TODAY, 1, None, later, first)
@@ -142,9 +142,9 @@ def test_three_days_without_an_accepted_request_are_an_error(
 hours = st.lists(st.tuples(st.integers(0, 240), st.sampled_from(["sent", "429"])), max_size=30)
 
 
-@quickly
+@SOME_EXAMPLES
 @given(hours, st.integers(0, 30), st.integers(0, 250))
-def test_requests_are_never_silenced_for_longer_than_six_hours_by_a_429(
+def test_429_never_pauses_requests_for_longer_than_six_hours(
     events: list[tuple[int, str]], limit: int, hour: int
 ) -> None:
     """Held to a list of what happened, hour by hour."""

@@ -1,4 +1,4 @@
-"""How recent measurements go on: every case by hand, and that nothing falls between two runs."""
+"""The next query of recent measurements: examples, and no gap between two runs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tap_clarity.planning.recovery import (
     query_without_start,
     response_time,
 )
-from tests.support.window_model import at, thoroughly
+from tests.support.planning.window_model import MANY_EXAMPLES, at
 
 NOW = at("2026-03-10T09:20:30")
-KNOWN = TokenState(
+KNOWN_TOKEN = TokenState(
     token="a token",  # noqa: S106 - a token's place
     issued_at=at("2026-03-10T08:20:30"),
     covered_until=at("2026-03-10T08:20:30"),
 )
-LOST = KNOWN._replace(token=None)
+WITHOUT_TOKEN = KNOWN_TOKEN._replace(token=None)
 """The same, but the token is no good."""
 MINUTES, HOURS, DAYS = (FREQUENCIES[name] for name in ("minute", "hour", "day"))
 
 
-def last_asked(text: str, known: TokenState = LOST) -> TokenState:
+def last_query_start(text: str, known: TokenState = WITHOUT_TOKEN) -> TokenState:
     return known._replace(issued_at=at(text), covered_until=at(text))
 
 
@@ -49,8 +49,8 @@ def last_asked(text: str, known: TokenState = LOST) -> TokenState:
         ("2026-03-10T11:00", True),  # the clock was put back; Clarity knows better
     ],
 )
-def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool) -> None:
-    step = next_step(KNOWN._replace(issued_at=at(issued_at)), HOURS, NOW)
+def test_token_is_valid_for_less_than_24_hours(issued_at: str, *, is_good: bool) -> None:
+    step = next_step(KNOWN_TOKEN._replace(issued_at=at(issued_at)), HOURS, NOW)
     assert (step == ContinueToken("a token")) is is_good
 
 
@@ -63,10 +63,10 @@ def test_a_token_is_good_for_less_than_24_hours(issued_at: str, *, is_good: bool
         (DAYS, "2026-03-09T09:20:31", True),
     ],
 )
-def test_a_token_expires_before_a_late_measurement_can_leave_the_cache(
+def test_token_expires_before_a_late_measurement_leaves_the_cache(
     frequency: Frequency, issued_at: str, *, is_good: bool
 ) -> None:
-    step = next_step(last_asked(issued_at, KNOWN), frequency, NOW)
+    step = next_step(last_query_start(issued_at, KNOWN_TOKEN), frequency, NOW)
     assert (step == ContinueToken("a token")) is is_good
     if isinstance(step, QueryCache):
         assert step.gap == Window(at("2026-03-09T09:20"), at("2026-03-09T09:36"))
@@ -82,13 +82,13 @@ def test_a_token_expires_before_a_late_measurement_can_leave_the_cache(
         (MINUTES, "2026-03-10T00:00", False),
     ],
 )
-def test_the_cache_is_queried_once_a_day(
+def test_cache_is_queried_once_a_day(
     frequency: Frequency, queried_at: str | None, *, is_due: bool
 ) -> None:
     assert is_query_due(at(queried_at) if queried_at else None, frequency, NOW) is is_due
 
 
-def test_a_cache_of_one_day_is_queried_twice_a_day() -> None:
+def test_cache_of_one_day_is_queried_twice_a_day() -> None:
     queried_at = at("2026-03-10T00:20")
     assert not is_query_due(queried_at, MINUTES, at("2026-03-10T12:19"))
     assert is_query_due(queried_at, MINUTES, at("2026-03-10T12:20"))
@@ -102,7 +102,7 @@ def test_a_cache_of_one_day_is_queried_twice_a_day() -> None:
         (None, "2026-03-08T09:35:30"),
     ],
 )
-def test_the_daily_query_begins_where_the_last_one_was_safe(
+def test_daily_query_starts_at_the_safe_point_of_the_last_one(
     queried_at: str | None, start: str
 ) -> None:
     step = daily_query(at(queried_at) if queried_at else None, HOURS, NOW)
@@ -110,31 +110,34 @@ def test_the_daily_query_begins_where_the_last_one_was_safe(
 
 
 @pytest.mark.parametrize(
-    ("known", "hole"),
+    ("known", "gap"),
     [
-        (KNOWN._replace(covered_until=None), None),
-        (LOST, Window(at("2026-03-10T04:00"), at("2026-03-10T09:00"))),
-        (last_asked("2026-03-01T08:20:30"), Window(at("2026-03-01T04:00"), at("2026-03-10T09:00"))),
+        (KNOWN_TOKEN._replace(covered_until=None), None),
+        (WITHOUT_TOKEN, Window(at("2026-03-10T04:00"), at("2026-03-10T09:00"))),
+        (
+            last_query_start("2026-03-01T08:20:30"),
+            Window(at("2026-03-01T04:00"), at("2026-03-10T09:00")),
+        ),
     ],
 )
-def test_without_a_start_all_since_the_wanted_one_is_a_hole(
-    known: TokenState, hole: Window | None
+def test_query_without_start_leaves_a_gap_from_the_wanted_start(
+    known: TokenState, gap: Window | None
 ) -> None:
     step = query_cache(known, HOURS, NOW, QueryReason.TOKEN_REJECTED)
-    assert query_without_start(step, known, HOURS, NOW) == QueryCache(step.start, hole)
+    assert query_without_start(step, known, HOURS, NOW) == QueryCache(step.start, gap)
 
 
 @pytest.mark.parametrize(
     "known",
     [
-        LOST,
-        KNOWN._replace(token=""),
-        KNOWN._replace(issued_at=None),
-        KNOWN._replace(is_same_query=False),
-        KNOWN._replace(is_same_datasources=False),
+        WITHOUT_TOKEN,
+        KNOWN_TOKEN._replace(token=""),
+        KNOWN_TOKEN._replace(issued_at=None),
+        KNOWN_TOKEN._replace(is_same_query=False),
+        KNOWN_TOKEN._replace(is_same_datasources=False),
     ],
 )
-def test_without_a_token_of_this_query_the_cache_is_queried(known: TokenState) -> None:
+def test_without_a_token_of_the_query_the_cache_is_queried(known: TokenState) -> None:
     assert isinstance(next_step(known, HOURS, NOW), QueryCache)
 
 
@@ -146,13 +149,13 @@ def test_without_a_token_of_this_query_the_cache_is_queried(known: TokenState) -
         (DAYS, "2026-02-28T09:35:30"),
     ],
 )
-def test_the_first_run_asks_for_the_whole_cache(frequency: Frequency, start: str) -> None:
+def test_first_run_queries_the_whole_cache(frequency: Frequency, start: str) -> None:
     step = next_step(TokenState(token=None, issued_at=None, covered_until=None), frequency, NOW)
     assert step == QueryCache(at(start), None)
 
 
 @pytest.mark.parametrize(
-    ("frequency", "asked_at", "start"),
+    ("frequency", "query_start", "start"),
     [
         # A quarter of an hour for the clock, and the lateness.
         (MINUTES, "2026-03-10T08:20:30", "2026-03-10T05:05"),
@@ -163,36 +166,37 @@ def test_the_first_run_asks_for_the_whole_cache(frequency: Frequency, start: str
         (DAYS, "2026-03-10T00:10", "2026-03-06"),
     ],
 )
-def test_without_a_token_the_cache_is_asked_from_the_last_point_known_covered(
-    frequency: Frequency, asked_at: str, start: str
+def test_without_a_token_the_cache_is_queried_from_the_last_covered_time(
+    frequency: Frequency, query_start: str, start: str
 ) -> None:
-    assert next_step(last_asked(asked_at), frequency, NOW) == QueryCache(at(start), None)
+    assert next_step(last_query_start(query_start), frequency, NOW) == QueryCache(at(start), None)
 
 
 @pytest.mark.parametrize(
-    ("frequency", "asked_at", "start", "hole_from"),
+    ("frequency", "query_start", "start", "gap_start"),
     [
         (MINUTES, "2026-03-09T08:20:30", "2026-03-09T09:35:30", "2026-03-09T05:05"),
         (HOURS, "2026-03-01T08:20:30", "2026-03-08T09:35:30", "2026-03-01T04:00"),
         (DAYS, "2026-02-20T08:20:30", "2026-02-28T09:35:30", "2026-02-17"),
     ],
 )
-def test_what_is_older_than_the_cache_is_a_hole(
-    frequency: Frequency, asked_at: str, start: str, hole_from: str
+def test_time_before_the_cache_is_a_gap(
+    frequency: Frequency, query_start: str, start: str, gap_start: str
 ) -> None:
-    step = next_step(last_asked(asked_at), frequency, NOW)
+    step = next_step(last_query_start(query_start), frequency, NOW)
     assert isinstance(step, QueryCache)
     assert step.gap
-    assert (step.start, step.gap.start) == (at(start), at(hole_from))
+    assert (step.start, step.gap.start) == (at(start), at(gap_start))
     # Hole and cache share the seam, and little more.
     assert timedelta(0) < step.gap.end - step.start <= frequency.step
     assert step.gap.end == floor(step.gap.end, frequency.step)
 
 
 @pytest.mark.parametrize(
-    "known", [KNOWN._replace(is_same_query=False), KNOWN._replace(is_same_datasources=False)]
+    "known",
+    [KNOWN_TOKEN._replace(is_same_query=False), KNOWN_TOKEN._replace(is_same_datasources=False)],
 )
-def test_another_query_is_asked_for_the_whole_cache(known: TokenState) -> None:
+def test_changed_query_queries_the_whole_cache(known: TokenState) -> None:
     assert next_step(known, HOURS, NOW) == QueryCache(at("2026-03-08T09:35:30"), None)
 
 
@@ -204,10 +208,8 @@ def test_another_query_is_asked_for_the_whole_cache(known: TokenState) -> None:
         ("9999-12-31", "2026-03-08T09:35:30"),
     ],
 )
-def test_what_a_clock_that_was_ahead_has_covered_does_not_count(
-    covered_until: str, start: str
-) -> None:
-    assert next_step(last_asked(covered_until), HOURS, NOW) == QueryCache(at(start), None)
+def test_coverage_by_a_clock_that_was_ahead_is_ignored(covered_until: str, start: str) -> None:
+    assert next_step(last_query_start(covered_until), HOURS, NOW) == QueryCache(at(start), None)
 
 
 @pytest.mark.parametrize(
@@ -237,14 +239,14 @@ def test_the_time_of_a_response_is_that_of_two_witnesses(
     assert response_time(at(local), *witnesses) == at(expected)
 
 
-def test_a_state_from_before_the_first_sensor_is_no_error() -> None:
-    step = next_step(last_asked("0001-01-01"), DAYS, NOW)
+def test_state_from_before_the_first_sensor_is_no_error() -> None:
+    step = next_step(last_query_start("0001-01-01"), DAYS, NOW)
     assert isinstance(step, QueryCache)
     assert step.gap
     assert step.gap.start.year == 1969
 
 
-@thoroughly
+@MANY_EXAMPLES
 @given(
     st.sampled_from([MINUTES, HOURS, DAYS]),
     st.timedeltas(timedelta(minutes=1), timedelta(days=40)),
@@ -252,7 +254,7 @@ def test_a_state_from_before_the_first_sensor_is_no_error() -> None:
     st.floats(0, 1),
     st.floats(0, 1),
 )
-def test_whatever_arrives_after_the_last_run_is_asked_for_or_in_a_hole(
+def test_each_arrival_after_the_last_run_is_queried_or_in_a_gap(
     frequency: Frequency, pause: timedelta, clock_error: timedelta, when: float, late: float
 ) -> None:
     arrival = NOW - when * pause
@@ -261,14 +263,14 @@ def test_whatever_arrives_after_the_last_run_is_asked_for_or_in_a_hole(
     time += (EPOCH - time) % period  # the next period that begins, so that it is not later still
     if time + period > arrival:
         return
-    by_its_clock = NOW - pause + clock_error
-    known = LOST._replace(issued_at=by_its_clock, covered_until=by_its_clock)
+    own_time = NOW - pause + clock_error
+    known = WITHOUT_TOKEN._replace(issued_at=own_time, covered_until=own_time)
     step = next_step(known, frequency, NOW)
     assert isinstance(step, QueryCache)
     assert step.start <= time or (step.gap and time in step.gap)
 
 
 def test_after_a_rejected_token_the_cache_is_queried_from_the_last_point_known_covered() -> None:
-    step = query_cache(KNOWN, HOURS, NOW, QueryReason.TOKEN_REJECTED)
+    step = query_cache(KNOWN_TOKEN, HOURS, NOW, QueryReason.TOKEN_REJECTED)
     assert step == QueryCache(at("2026-03-10T04:00"), None)
     assert step.reason is QueryReason.TOKEN_REJECTED

@@ -1,8 +1,8 @@
-"""What is decided for the recent measurements: each case, and months of bad luck against a model.
+"""Decisions for the recent measurements: each case, and months of faults against a model.
 
-In the model a measurement is a time and an arrival. Clarity gives what has arrived since a token
-was issued and is still in its cache, what its cache still holds, or what has arrived in a report's
-window: no more than that.
+In the model a measurement is a time and an arrival. Clarity sends what has arrived since a token
+was issued and is still in its cache, the content of its cache, or what has arrived in the window of
+a report; nothing else.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tap_clarity.planning.recovery import (
 )
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.reports import Report
-from tests.support.window_model import at, span, spans
+from tests.support.planning.window_model import at, parse_window, parse_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,7 +120,7 @@ def test_the_cache_is_queried(
     given_state: TokenState, start: str, gap: str | None, reason: QueryReason
 ) -> None:
     step = next_step(given_state, HOURS, NOW)
-    assert step == QueryCache(at(start), span(gap) if gap else None)
+    assert step == QueryCache(at(start), parse_window(gap) if gap else None)
     assert isinstance(step, QueryCache)
     assert step.reason is reason
 
@@ -142,19 +142,19 @@ def test_a_good_token_is_continued(given_state: TokenState) -> None:
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(0, False), (15, False), (-15, False), (16, True), (-16, True)]
 )
-def test_a_clock_is_off_by_more_than_a_quarter_of_an_hour(minutes: int, *, expected: bool) -> None:
+def test_clock_skew_is_detected_beyond_15_minutes(minutes: int, *, expected: bool) -> None:
     assert is_clock_skewed(NOW + minutes * MINUTE, NOW) is expected
 
 
-def test_a_reply_is_noted_with_what_the_cache_no_longer_had() -> None:
-    before = RecentBookmark(gaps=spans("2026-02-01 to 2026-02-03"))
-    hole = span("2026-02-03 to 2026-02-09")
-    after = after_response(before, QueryCache(NOW - DAY, hole), "new", NOW, 5)
+def test_response_is_saved_with_the_gap_before_the_cache() -> None:
+    before = RecentBookmark(gaps=parse_windows("2026-02-01 to 2026-02-03"))
+    gap_start = parse_window("2026-02-03 to 2026-02-09")
+    after = after_response(before, QueryCache(NOW - DAY, gap_start), "new", NOW, 5)
     assert after == RecentBookmark(
         token="new",  # noqa: S106 - a token's place
         issued_at=NOW,
         covered_until=NOW,
-        gaps=spans("2026-02-01 to 2026-02-09"),
+        gaps=parse_windows("2026-02-01 to 2026-02-09"),
         cache_queried_at=NOW,
         records_since_query=5,
     )
@@ -164,7 +164,7 @@ def test_a_reply_is_noted_with_what_the_cache_no_longer_had() -> None:
     )
 
 
-class Luck(Enum):
+class RunConditions(Enum):
     """What becomes of a run."""
 
     GOOD = auto()
@@ -194,7 +194,7 @@ class Point(NamedTuple):
 
 
 @dataclass
-class Tap:
+class ModelTap:
     """The tap and its target, by what is decided; the rest is as `streams.recent` does it."""
 
     frequency: Frequency
@@ -203,35 +203,35 @@ class Tap:
     window_days: int
     stored: str = "{}"
     mark: str = "first query"
-    promised_from: datetime | None = None
+    expected_from: datetime | None = None
     has: set[Point] = field(default_factory=set)
     bookmark: RecentBookmark = field(default_factory=RecentBookmark)
-    questions: int = 0
-    _refuses: bool = False
+    query_count: int = 0
+    _rejects_token: bool = False
     _same_query: bool = True
 
-    def run(self, now: datetime, clock: datetime, luck: Luck) -> bool:
+    def run(self, now: datetime, clock: datetime, conditions: RunConditions) -> bool:
         """Run at an instant, by a clock that may be wrong; gives whether it got an answer."""
-        if luck is Luck.UNREACHABLE:
+        if conditions is RunConditions.UNREACHABLE:
             return False
-        if luck is Luck.OTHER_QUERY:
+        if conditions is RunConditions.OTHER_QUERY:
             self.mark += "!"
         self._load()
-        self._refuses, self.questions = luck is Luck.TOKEN_REFUSED, 0
+        self._rejects_token, self.query_count = conditions is RunConditions.TOKEN_REFUSED, 0
         step = self._request(next_step(self._known(), self.frequency, clock), now, clock)
         answered_at = response_time(clock, now, self.bookmark.covered_until)
         again = next_step_at(step, self._known(), self.frequency, answered_at)
         if is_clock_skewed(clock, answered_at) and step != again:
             step = self._request(again, now, answered_at)
-        if luck is Luck.KILLED_BEFORE_STATE:
+        if conditions is RunConditions.KILLED_BEFORE_STATE:
             return False
-        token = None if luck is Luck.TOKEN_MISSING else now.isoformat()
+        token = None if conditions is RunConditions.TOKEN_MISSING else now.isoformat()
         self.bookmark = after_response(self.bookmark, step, token, answered_at)
         self._save()
-        if self.promised_from is None:
+        if self.expected_from is None:
             # The first run asks for the whole cache, as far as its own clock knows, but for the
             # quarter of an hour by which that may be wrong.
-            self.promised_from = max(now, clock) - self.frequency.cache + 15 * MINUTE
+            self.expected_from = max(now, clock) - self.frequency.cache + 15 * MINUTE
         self._fill_gaps(now)
         return True
 
@@ -247,14 +247,14 @@ class Tap:
 
     def _request(self, step: Step, now: datetime, clock: datetime) -> Step:
         if isinstance(step, ContinueToken):
-            self.questions += 1
+            self.query_count += 1
             issued = datetime.fromisoformat(step.token)
-            if not self._refuses and now - issued <= timedelta(hours=24):
-                held_since = now - self.frequency.cache
-                self._take(lambda p: issued < p.arrival <= now and held_since <= p.time)
+            if not self._rejects_token and now - issued <= timedelta(hours=24):
+                covered_since = now - self.frequency.cache
+                self._take(lambda p: issued < p.arrival <= now and covered_since <= p.time)
                 return step
             step = query_cache(self._known(), self.frequency, clock, QueryReason.TOKEN_REJECTED)
-        self.questions += 1
+        self.query_count += 1
         start = max(step.start, now - self.frequency.cache)
         self._take(lambda point: start <= point.time and point.arrival <= now)
         return step
@@ -302,16 +302,16 @@ class Tap:
         self.bookmark = self.bookmark.with_ledger(ledger)
         self._save()
 
-    def _take(self, comes: Callable[[Point], bool]) -> None:
-        self.has.update(filter(comes, self.points))
+    def _take(self, arrives: Callable[[Point], bool]) -> None:
+        self.has.update(filter(arrives, self.points))
 
     def missing(self, now: datetime) -> list[Point]:
         """What should be there by now, is not, and is not written down as a gap either."""
-        assert self.promised_from
+        assert self.expected_from
         return [
             point
             for point in self.points
-            if self.promised_from <= point.time
+            if self.expected_from <= point.time
             and point.arrival <= now
             and point not in self.has
             and not any(point.time in gap for gap in self.bookmark.gaps)
@@ -333,7 +333,7 @@ def all_points(frequency: Frequency, end: datetime) -> list[Point]:
     return [Point(time, time + period + lateness[turn * 5 % 8]) for turn, time in enumerate(times)]
 
 
-def lucky_in_the_end(beginning: Sequence[Outcome]) -> Iterator[Outcome]:
+def with_successful_end(beginning: Sequence[Outcome]) -> Iterator[Outcome]:
     yield from beginning
     while True:
         yield Outcome.DELIVERED
@@ -344,7 +344,7 @@ class Turn(NamedTuple):
 
     pause: timedelta
     clock_error: timedelta
-    luck: Luck
+    conditions: RunConditions
 
 
 pauses = st.sampled_from([0.01, 1, 3, 23, 24, 25, 45, 49, 72, 11 * 24]).map(lambda h: h * HOUR)
@@ -353,28 +353,30 @@ clock_errors = st.sampled_from(
     [0 * MINUTE] * 4
     + [14 * MINUTE, -14 * MINUTE, 2 * HOUR, -2 * HOUR, 5 * DAY, -5 * DAY, 400 * DAY, -400 * DAY]
 )
-lucks = st.sampled_from([Luck.GOOD] * 4 + [*Luck])
-turns = st.lists(st.builds(Turn, any_pause, clock_errors, lucks), min_size=1, max_size=14)
+run_conditions = st.sampled_from([RunConditions.GOOD] * 4 + [*RunConditions])
+turns = st.lists(st.builds(Turn, any_pause, clock_errors, run_conditions), min_size=1, max_size=14)
 some_outcomes = st.lists(st.sampled_from([*Outcome, Outcome.DELIVERED]), max_size=20)
 
 
 @settings(max_examples=250)
 @given(st.sampled_from([*FREQUENCIES.values()]), st.integers(1, 31), turns, some_outcomes)
-def test_no_gap_is_ever_left_that_is_not_written_down(
+def test_no_gap_is_left_unrecorded(
     frequency: Frequency, window_days: int, turns: list[Turn], outcomes: list[Outcome]
 ) -> None:
     end = FIRST + sum((turn.pause for turn in turns), timedelta()) + CALM_RUNS * CALM_PAUSE
-    tap = Tap(frequency, all_points(frequency, end), lucky_in_the_end(outcomes), window_days)
+    tap = ModelTap(
+        frequency, all_points(frequency, end), with_successful_end(outcomes), window_days
+    )
     now = FIRST
-    for pause, clock_error, luck in turns:
+    for pause, clock_error, conditions in turns:
         now += pause
-        if tap.run(now, now + clock_error, luck):
+        if tap.run(now, now + clock_error, conditions):
             assert tap.missing(now) == []
-        assert tap.questions <= 3
-    tap.outcomes = lucky_in_the_end([])
+        assert tap.query_count <= 3
+    tap.outcomes = with_successful_end([])
     for _ in range(CALM_RUNS):
         now += CALM_PAUSE
-        tap.run(now, now, Luck.GOOD)
+        tap.run(now, now, RunConditions.GOOD)
     assert not tap.bookmark.gaps
     assert not tap.bookmark.ledger.pending
     assert tap.missing(now) == []

@@ -1,4 +1,4 @@
-"""The reports of one stream: each step of their life, and what a state holds of them."""
+"""The ledger of one stream: each step of a report, and its state."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from tap_clarity.planning.quota import DailyUsage
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.reports import Report
 from tap_clarity.planning.retries import FailingWindow
-from tests.support.ledgers import ledgers
-from tests.support.window_model import at, span, thoroughly
+from tests.support.planning.ledger_strategies import arbitrary_json, ledgers
+from tests.support.planning.window_model import MANY_EXAMPLES, at, parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOW = at("2026-03-10T09:20")
 TODAY = NOW.date()
-FIRST_WEEK, SECOND_WEEK = span("2026-02-01 to 2026-02-08"), span("2026-02-08 to 2026-02-15")
+FIRST_WEEK, SECOND_WEEK = (
+    parse_window("2026-02-01 to 2026-02-08"),
+    parse_window("2026-02-08 to 2026-02-15"),
+)
 FIRST, SECOND = Report("JB1", FIRST_WEEK, NOW), Report("JB2", SECOND_WEEK, NOW)
 BOTH = ReportLedger(pending=(FIRST, SECOND), usage=DailyUsage(TODAY, 2, NOW))
 
@@ -33,7 +36,7 @@ def failing(window: Window, attempts: int = 1, wait: int = 0) -> FailingWindow:
     return FailingWindow(window, attempts, TODAY, TODAY + wait * DAY)
 
 
-def test_a_request_is_counted_before_it_is_accepted() -> None:
+def test_request_is_counted_before_it_is_accepted() -> None:
     requested = ReportLedger().request(TODAY)
     assert requested == ReportLedger(usage=DailyUsage(TODAY, 1))
     accepted = requested.accept(FIRST, None, NOW)
@@ -42,18 +45,18 @@ def test_a_request_is_counted_before_it_is_accepted() -> None:
     assert BOTH.pending_windows == (FIRST_WEEK, SECOND_WEEK)
 
 
-def test_a_report_replaces_another_only_when_it_is_accepted() -> None:
+def test_replacement_takes_effect_only_when_accepted() -> None:
     again = Report("JB3", FIRST_WEEK, NOW, empty_count=2)
     assert BOTH.request(TODAY).pending == BOTH.pending
     assert BOTH.accept(again, FIRST, NOW).pending == (SECOND, again)
 
 
-def test_a_kept_report_holds_its_place() -> None:
+def test_kept_report_stays_pending() -> None:
     kept = FIRST._replace(bad_runs=1)
     assert BOTH.keep(kept).pending == (kept, SECOND)
 
 
-def test_a_failed_report_is_dropped_and_its_window_is_due_again_at_once() -> None:
+def test_failed_report_is_dropped_and_its_window_is_due_immediately() -> None:
     failed = BOTH.fail(FIRST, TODAY)
     assert (failed.pending, failed.failing) == ((SECOND,), (failing(FIRST_WEEK),))
     assert failed.retries_on(FIRST_WEEK, TODAY)
@@ -63,31 +66,31 @@ def test_a_failed_report_is_dropped_and_its_window_is_due_again_at_once() -> Non
     assert twice.retries_on(FIRST_WEEK, TODAY + DAY)
 
 
-def test_a_rejected_window_waits_for_another_day() -> None:
-    rejected = BOTH.reject(span("2026-02-15 to 2026-02-20"), TODAY)
+def test_rejected_window_is_retried_on_another_day() -> None:
+    rejected = BOTH.reject(parse_window("2026-02-15 to 2026-02-20"), TODAY)
     assert rejected.pending == BOTH.pending
-    assert rejected.failing == (failing(span("2026-02-15 to 2026-02-20"), wait=1),)
-    assert not rejected.retries_on(span("2026-02-15 to 2026-02-20"), TODAY)
+    assert rejected.failing == (failing(parse_window("2026-02-15 to 2026-02-20"), wait=1),)
+    assert not rejected.retries_on(parse_window("2026-02-15 to 2026-02-20"), TODAY)
 
 
-def test_what_a_window_has_behind_it_is_told_of_each_of_its_parts() -> None:
+def test_failures_of_a_window_apply_to_each_of_its_parts() -> None:
     ledger = BOTH.fail(FIRST, TODAY).reject(FIRST_WEEK, TODAY)
-    part, other = span("2026-02-03 to 2026-02-04"), SECOND_WEEK
+    part, other = parse_window("2026-02-03 to 2026-02-04"), SECOND_WEEK
     assert (ledger.attempts_at(part), ledger.attempts_at(other)) == (2, 0)
     assert (ledger.next_attempt(part), ledger.next_attempt(other)) == (TODAY + DAY, None)
     assert not ledger.retries_on(other, TODAY + 99 * DAY)
 
 
-def test_a_completed_report_ends_what_failed_as_far_as_it_has_served() -> None:
+def test_completed_report_ends_failures_in_the_served_range() -> None:
     ledger = BOTH.fail(FIRST, TODAY).accept(FIRST, None, NOW)
-    served = span("2026-02-03 to 2026-02-08")
+    served = parse_window("2026-02-03 to 2026-02-08")
     completed = ledger.complete(FIRST, served)
     assert completed.pending == (SECOND,)
-    assert completed.failing == (failing(span("2026-02-01 to 2026-02-03")),)
+    assert completed.failing == (failing(parse_window("2026-02-01 to 2026-02-03")),)
     assert ledger.complete(FIRST, FIRST_WEEK).failing == ()
 
 
-def test_failing_windows_that_are_not_to_be_covered_are_dropped() -> None:
+def test_failing_windows_outside_the_scope_are_dropped() -> None:
     ledger = ReportLedger(failing=(failing(FIRST_WEEK), failing(SECOND_WEEK)))
     later = Window(FIRST_WEEK.end, SECOND_WEEK.end)
     assert ledger.drop_outside([later]).failing == (failing(SECOND_WEEK),)
@@ -115,19 +118,19 @@ def test_ids_that_are_rejected_are_left_out_for_thirty_days_from_the_last_one_on
     assert later.ids_left_out(TODAY + 59 * DAY) == ("B",)
 
 
-def test_a_429_is_remembered() -> None:
+def test_429_is_saved() -> None:
     assert BOTH.exhaust(NOW, EPOCH).usage == DailyUsage(TODAY, 2, NOW, NOW, NOW)
 
 
-@thoroughly
+@MANY_EXAMPLES
 @given(ledgers)
-def test_what_is_written_is_read_back(ledger: ReportLedger) -> None:
+def test_serialized_state_is_read_back(ledger: ReportLedger) -> None:
     state = json.loads(json.dumps(ledger.to_state()))
     assert ReportLedger.from_state(state) == ledger
     assert state.keys() == ReportLedger().to_state().keys()
 
 
-def test_what_is_empty_is_not_written() -> None:
+def test_empty_values_are_not_written() -> None:
     empty: dict[str, Any] = {"reports": [], "failing": [], "requests": [], "rejected_ids": []}
     assert ReportLedger().to_state() == empty
     assert ReportLedger.from_state({}) == ReportLedger.from_state(empty) == ReportLedger()
@@ -143,7 +146,7 @@ def test_what_is_empty_is_not_written() -> None:
 WINDOW = ["2026-03-01", "2026-03-02"]
 REPORT = ["JB1", *WINDOW, "2026-03-02T00:10Z"]
 FAILING = [*WINDOW, 1, *WINDOW]
-JUNK_REPORTS: list[Any] = [
+MALFORMED_REPORTS: list[Any] = [
     *("JB1", 1, True, {"JB1": WINDOW}, ["JB1"], [["JB1"]], [WINDOW], REPORT),
     *([[id_, *REPORT[1:]]] for id_ in (None, "", "JB1\n", "..", "JB\ud800", "J" * 201)),
     [["JB1", *WINDOW]],
@@ -154,7 +157,7 @@ JUNK_REPORTS: list[Any] = [
     [[*REPORT, 1, 1, 1]],
     [REPORT] * 1001,
 ]
-JUNK_FAILING: list[Any] = [
+MALFORMED_FAILING: list[Any] = [
     *("2026-03-01", 1, True, {"a": 1}, WINDOW, FAILING, [WINDOW], [FAILING[:4]], [[*FAILING, 1]]),
     [[*reversed(WINDOW), 1, *WINDOW]],
     *([[*WINDOW, attempts, *WINDOW]] for attempts in (-1, 1.5, True, "1", None, 10**7)),
@@ -164,14 +167,14 @@ JUNK_FAILING: list[Any] = [
     [[*WINDOW, 1, WINDOW[0], []]],
     [FAILING] * 1001,
 ]
-JUNK_REQUESTS: list[Any] = [
+MALFORMED_REQUESTS: list[Any] = [
     *(3, "text", True, {"2026-03-10": 3}),
     *([day, 3] for day in (1, True, "yesterday", ["2026-03-10"])),
     *(["2026-03-10", count] for count in ("3", 3.5, True, [3], -1, 10**7)),
     *(["2026-03-10", 3, *[None] * place, "soon"] for place in range(3)),
     ["2026-03-10", 3, None, None, None, None],
 ]
-JUNK_IDS: list[Any] = [
+MALFORMED_IDS: list[Any] = [
     *("D1", 1, True, {"D1": 1}, ["D1"], [1, "D1"], ["soon", "D1"]),
     *(["2026-03-10", id_] for id_ in (None, 1, "", "..", "D1\n", ["D1"])),
 ]
@@ -180,27 +183,18 @@ JUNK_IDS: list[Any] = [
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("reports", value) for value in JUNK_REPORTS),
-        *(("failing", value) for value in JUNK_FAILING),
-        *(("requests", value) for value in JUNK_REQUESTS),
-        *(("rejected_ids", value) for value in JUNK_IDS),
+        *(("reports", value) for value in MALFORMED_REPORTS),
+        *(("failing", value) for value in MALFORMED_FAILING),
+        *(("requests", value) for value in MALFORMED_REQUESTS),
+        *(("rejected_ids", value) for value in MALFORMED_IDS),
     ],
 )
-def test_junk_is_rejected(key: str, value: Any) -> None:  # noqa: ANN401
+def test_malformed_ledger_is_rejected(key: str, value: Any) -> None:  # noqa: ANN401
     with pytest.raises(ValueError, match=r"\w"):
         ReportLedger.from_state({key: value})
 
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from([*WINDOW, "9999-12-31T23:59:59-23:59", "0001-01-01", "JB1"]),
-    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(), inner, max_size=2),
-    max_leaves=12,
-)
+json_values = arbitrary_json(*WINDOW, "9999-12-31T23:59:59-23:59", "0001-01-01", "JB1", max_size=6)
 
 
 def _replaced(state: dict[str, Any], path: tuple[Any, ...], value: Any) -> None:  # noqa: ANN401
@@ -227,9 +221,9 @@ PATHS: list[tuple[Any, ...]] = [
 ]
 
 
-@thoroughly
+@MANY_EXAMPLES
 @given(st.lists(st.tuples(st.sampled_from(PATHS), json_values), min_size=1, max_size=2))
-def test_no_junk_ends_in_any_other_error(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+def test_arbitrary_json_raises_no_other_error(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     state = deepcopy(FULL.to_state())
     # The longer path first: the shorter one may replace what it leads to.
     for path, value in sorted(changes, key=lambda change: -len(change[0])):
@@ -243,7 +237,7 @@ def test_no_junk_ends_in_any_other_error(changes: list[tuple[tuple[Any, ...], An
 
 def _at_most(build: Callable[[int, Window], Any]) -> tuple[Any, ...]:
     """Ten of them, each of a week that begins at no full hour."""
-    first = span("2026-01-01T05:30 to 2026-01-08T05:30")
+    first = parse_window("2026-01-01T05:30 to 2026-01-08T05:30")
     weeks = (timedelta(days=7 * number) for number in range(10))
     return tuple(
         build(number, Window(first.start + week, first.end + week))
@@ -251,7 +245,7 @@ def _at_most(build: Callable[[int, Window], Any]) -> tuple[Any, ...]:
     )
 
 
-def test_a_state_with_ten_pending_and_ten_failing_windows_is_small() -> None:
+def test_state_with_ten_pending_and_ten_failing_windows_is_small() -> None:
     ledger = ReportLedger(
         pending=_at_most(lambda number, window: Report(f"JB0000{number:04}", window, NOW, 1, 1)),
         failing=_at_most(lambda _, window: FailingWindow(window, 12, TODAY, TODAY + 7 * DAY)),

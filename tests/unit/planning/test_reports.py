@@ -1,4 +1,4 @@
-"""What becomes of a report: status words, the next step, and how much of a window it serves."""
+"""Decisions on a report: its status, the next step, and the range that it covers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from tap_clarity.planning.reports import (
     served_window,
     status_of,
 )
-from tests.support.window_model import at, half_hours, instants, quickly, span, windows
+from tests.support.planning.window_model import (
+    SOME_EXAMPLES,
+    at,
+    half_hours,
+    parse_window,
+    timestamps,
+    windows,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from tap_clarity.core.timestamps import Window
 
 NOW = at("2026-03-10T09:20")
-WEEK = span("2026-03-01 to 2026-03-08")
+WEEK = parse_window("2026-03-01 to 2026-03-08")
 HOUR = timedelta(hours=1)
 IN_PROGRESS, SUCCEEDED, FAILED, NOT_FOUND = ReportStatus
 WAIT, POLL_AGAIN, DOWNLOAD, KEEP, REPLACE, FAIL, CLOSE_EMPTY = NextStep
@@ -44,23 +51,23 @@ WAIT, POLL_AGAIN, DOWNLOAD, KEEP, REPLACE, FAIL, CLOSE_EMPTY = NextStep
         ("unknown succeeding unsucceeded not-ready done-with-errors", FAILED),
     ],
 )
-def test_status_words_of_any_case_and_their_synonyms(words: str, status: ReportStatus) -> None:
+def test_statuses_are_read_in_any_case_and_with_synonyms(words: str, status: ReportStatus) -> None:
     assert {word: status_of(word) for word in words.split()} == dict.fromkeys(words.split(), status)
 
 
 @pytest.mark.parametrize("word", ["", " ", "-", "1", "\u00fc", "in progress please wait"])
-def test_an_unknown_word_means_that_the_report_has_ended_without_files(word: str) -> None:
+def test_unknown_status_means_failed(word: str) -> None:
     assert status_of(word) is FAILED
 
 
-def test_words_that_are_written_apart_are_the_same() -> None:
+def test_statuses_with_separators_are_the_same() -> None:
     assert status_of("in progress") is IN_PROGRESS
     assert status_of(" Succeeded ") is SUCCEEDED
 
 
-@quickly
+@SOME_EXAMPLES
 @given(st.text())
-def test_any_word_has_a_status(word: str) -> None:
+def test_any_text_has_a_status(word: str) -> None:
     assert status_of(word) in {IN_PROGRESS, SUCCEEDED, FAILED}
 
 
@@ -127,8 +134,10 @@ def test_the_next_step(  # noqa: PLR0913 - a table
         (Echo(at("2026-03-05"), at("2026-03-03")), None),
     ],
 )
-def test_a_report_covers_what_its_echo_says(echo: Echo, served: str | None) -> None:
-    assert served_window(WEEK, echo, FREQUENCIES["hour"]) == (span(served) if served else None)
+def test_report_covers_the_range_of_its_echo(echo: Echo, served: str | None) -> None:
+    assert served_window(WEEK, echo, FREQUENCIES["hour"]) == (
+        parse_window(served) if served else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,15 +154,17 @@ def test_a_report_covers_what_its_echo_says(echo: Echo, served: str | None) -> N
         ("2026-03-01 to 2026-03-03T09:25", Echo(end=at("2026-03-03")), "2026-03-01 to 2026-03-03"),
     ],
 )
-def test_a_range_is_clipped_if_a_day_starts_in_what_is_left_out(
+def test_range_is_clipped_if_a_day_starts_in_the_missing_part(
     window: str, echo: Echo, served: str | None
 ) -> None:
-    assert served_window(span(window), echo, FREQUENCIES["day"]) == span(served or window)
+    assert served_window(parse_window(window), echo, FREQUENCIES["day"]) == parse_window(
+        served or window
+    )
 
 
-@quickly
-@given(windows, st.none() | instants, st.none() | instants)
-def test_nothing_is_covered_that_was_not_requested_or_not_served(
+@SOME_EXAMPLES
+@given(windows, st.none() | timestamps, st.none() | timestamps)
+def test_only_the_requested_and_served_range_is_covered(
     window: Window, start: datetime | None, end: datetime | None
 ) -> None:
     served = served_window(window, Echo(start, end), FREQUENCIES["minute"])
@@ -173,7 +184,7 @@ def _number(instant: datetime) -> int:
     ("name", "is_other"),
     [("hour", False), (None, False), ("HOUR", False), ("day", True), ("", False)],
 )
-def test_a_report_of_another_frequency_is_told_by_its_echo(
+def test_report_of_another_frequency_is_detected_by_its_echo(
     name: str | None, *, is_other: bool
 ) -> None:
     assert is_other_frequency(Echo(output_frequency=name), FREQUENCIES["hour"]) is is_other

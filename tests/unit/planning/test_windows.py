@@ -1,4 +1,4 @@
-"""The arithmetic of windows, against sets of half hours."""
+"""Arithmetic of windows, compared with sets of half hours."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from tap_clarity.core.timestamps import DAY, Window
 from tap_clarity.planning.windows import cut, merged, newest, without
-from tests.support.window_model import (
+from tests.support.planning.window_model import (
+    SOME_EXAMPLES,
+    are_disjoint,
     at,
     half_hours,
-    is_apart,
     is_in_time,
     is_midnight,
-    quickly,
-    some_windows,
-    span,
-    spans,
+    parse_window,
+    parse_windows,
+    window_lists,
     windows,
 )
 
@@ -50,10 +50,10 @@ MORE_DAYS_THAN_THERE_ARE = 10**12
         (["2026-03-02 to 2026-03-02", "2026-03-03 to 2026-03-01"], []),
     ],
 )
-def test_windows_that_overlap_or_touch_become_one(
+def test_overlapping_or_adjacent_windows_are_merged(
     given_windows: Sequence[str], expected: Sequence[str]
 ) -> None:
-    assert merged(spans(*given_windows)) == spans(*expected)
+    assert merged(parse_windows(*given_windows)) == parse_windows(*expected)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_windows_that_overlap_or_touch_become_one(
         ),
     ],
 )
-def test_what_is_left_when_windows_are_taken_out(
-    taken_out: Sequence[str], expected: Sequence[str]
-) -> None:
-    assert without(span("2026-03-01 to 2026-03-10"), spans(*taken_out)) == spans(*expected)
+def test_difference_of_windows(taken_out: Sequence[str], expected: Sequence[str]) -> None:
+    assert without(
+        parse_window("2026-03-01 to 2026-03-10"), parse_windows(*taken_out)
+    ) == parse_windows(*expected)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_what_is_left_when_windows_are_taken_out(
         ("2026-03-01 to 9999-12-31", MORE_DAYS_THAN_THERE_ARE, ["2026-03-01 to 9999-12-31"]),
     ],
 )
-def test_a_window_is_cut_at_midnights(whole: str, days: int, expected: Sequence[str]) -> None:
-    assert cut(span(whole), days) == spans(*expected)
+def test_window_is_split_at_midnights(whole: str, days: int, expected: Sequence[str]) -> None:
+    assert cut(parse_window(whole), days) == parse_windows(*expected)
 
 
 @pytest.mark.parametrize(
@@ -118,32 +118,32 @@ def test_a_window_is_cut_at_midnights(whole: str, days: int, expected: Sequence[
         ("0001-01-01 to 2026-03-08", MORE_DAYS_THAN_THERE_ARE, "0001-01-01 to 2026-03-08"),
     ],
 )
-def test_the_newest_window_begins_at_midnight_or_is_all(
+def test_newest_window_starts_at_midnight_or_is_the_whole_range(
     whole: str, days: int, expected: str
 ) -> None:
-    assert newest(span(whole), days) == span(expected)
+    assert newest(parse_window(whole), days) == parse_window(expected)
 
 
-@quickly
-@given(some_windows)
-def test_merged_windows_hold_the_same_time_and_lie_apart(given_windows: list[Window]) -> None:
+@SOME_EXAMPLES
+@given(window_lists)
+def test_merged_windows_cover_the_same_time_and_are_disjoint(given_windows: list[Window]) -> None:
     result = merged(given_windows)
     assert half_hours(result) == half_hours(given_windows)
     assert all(a.end < b.start for a, b in pairwise(result))
 
 
-@quickly
-@given(windows, some_windows)
-def test_what_is_left_is_the_difference(whole: Window, taken_out: list[Window]) -> None:
+@SOME_EXAMPLES
+@given(windows, window_lists)
+def test_difference_equals_the_set_difference(whole: Window, taken_out: list[Window]) -> None:
     result = without(whole, taken_out)
     assert half_hours(result) == half_hours([whole]) - half_hours(taken_out)
-    assert is_apart(result)
+    assert are_disjoint(result)
     assert result == sorted(result)
 
 
-@quickly
+@SOME_EXAMPLES
 @given(windows, st.integers(1, 20))
-def test_pieces_make_up_the_whole_with_as_few_cuts_as_possible(whole: Window, days: int) -> None:
+def test_pieces_cover_the_window_with_the_fewest_splits(whole: Window, days: int) -> None:
     pieces = cut(whole, days)
     assert [piece.start for piece in pieces] == [whole.start, *(p.end for p in pieces[:-1])]
     assert pieces[-1].end == whole.end
@@ -153,9 +153,9 @@ def test_pieces_make_up_the_whole_with_as_few_cuts_as_possible(whole: Window, da
     assert len(pieces) == -(-from_midnight // (days * DAY))
 
 
-@quickly
+@SOME_EXAMPLES
 @given(windows, st.integers(1, 20))
-def test_the_newest_window_is_as_long_as_it_may_be(whole: Window, days: int) -> None:
+def test_newest_window_has_the_maximum_length(whole: Window, days: int) -> None:
     result = newest(whole, days)
     assert result.end == whole.end
     assert is_in_time(result, days)
@@ -164,8 +164,8 @@ def test_the_newest_window_is_as_long_as_it_may_be(whole: Window, days: int) -> 
         assert not is_in_time(Window(result.start - DAY, result.end), days)
 
 
-def test_a_window_holds_its_start_and_not_its_end() -> None:
-    window = span("2026-03-01 to 2026-03-02")
+def test_window_includes_its_start_and_excludes_its_end() -> None:
+    window = parse_window("2026-03-01 to 2026-03-02")
     assert at("2026-03-01") in window
     assert at("2026-03-01T23:59:59.999") in window
     assert at("2026-03-02") not in window

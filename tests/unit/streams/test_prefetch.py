@@ -11,8 +11,8 @@ import pytest
 from tap_clarity.sandbox import Sandbox
 from tap_clarity.streams.prefetch import LOOKAHEAD, MAX_WORKERS, Prefetcher, Workers
 from tests.support.constants import NOW
-from tests.support.report_harness import run_inside
-from tests.support.tap_process import calls, run_tap
+from tests.support.tap_in_process import run_in_process
+from tests.support.tap_process import received_requests, run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,32 +109,33 @@ def test_children_come_in_the_order_of_their_parents(sandbox: Sandbox) -> None:
     run = run_tap(sandbox, streams=DETAILS).check()
     parents = [record["datasource_id"] for record in run.records("datasources")]
     assert [record["datasource_id"] for record in run.records("datasource_details")] == parents
-    assert len(list(calls(sandbox, "GET", "/v2/datasources/"))) == len(parents) >= MAX_WORKERS
+    requests = list(received_requests(sandbox, "GET", "/v2/datasources/"))
+    assert len(requests) == len(parents) >= MAX_WORKERS
 
 
-def the_second(id_: str) -> dict[str, Json]:
+def filter_for(id_: str) -> dict[str, Json]:
     return {"stream_maps": {"datasources": {"__filter__": f"datasource_id == '{id_}'"}}}
 
 
-@pytest.mark.parametrize("settings", [the_second, lambda id_: {"datasource_ids": [id_]}])
+@pytest.mark.parametrize("settings", [filter_for, lambda id_: {"datasource_ids": [id_]}])
 def test_children_of_parents_that_are_left_out_are_not_requested(
     settings: Callable[[str], dict[str, Json]],
 ) -> None:
     with Sandbox(seed=1, datasources=3, now=NOW, frozen=True) as sandbox:
         id_ = sandbox.world.datasources[1].datasource_id
-        run = run_inside(sandbox, streams=DETAILS, **settings(id_)).check()
+        run = run_in_process(sandbox, streams=DETAILS, **settings(id_)).check()
         assert [record["datasource_id"] for record in run.records("datasource_details")] == [id_]
-        (call,) = calls(sandbox, "GET", "/v2/datasources/")
+        (call,) = received_requests(sandbox, "GET", "/v2/datasources/")
         assert call["path"] == f"/v2/datasources/{id_}"
 
 
 def test_no_more_is_requested_after_an_error_that_is_not_of_one_object() -> None:
     with Sandbox(seed=1, datasources=50, now=NOW, frozen=True) as sandbox:
         sandbox.faults.inject("status", path="/v2/datasources/*", status=418, times=None)
-        run = run_inside(sandbox, streams=DETAILS)
-        assert (run.status, len(run.complaints)) == (1, 1)
+        run = run_in_process(sandbox, streams=DETAILS)
+        assert (run.status, len(run.error_lines)) == (1, 1)
         assert len(run.records("datasources")) == 50
-        assert 0 < len(list(calls(sandbox, "GET", "/v2/datasources/"))) <= 1 + LOOKAHEAD
+        assert 0 < len(list(received_requests(sandbox, "GET", "/v2/datasources/"))) <= 1 + LOOKAHEAD
 
 
 def test_a_datasource_that_is_listed_twice_has_its_details_twice() -> None:
@@ -142,5 +143,5 @@ def test_a_datasource_that_is_listed_twice_has_its_details_twice() -> None:
         listed = [{"datasourceId": sandbox.world.datasources[0].datasource_id}] * 2
         body = json.dumps(listed)
         sandbox.faults.inject("status", path="/v2/datasources", status=200, body=body)
-        run = run_inside(sandbox, streams=DETAILS).check()
+        run = run_in_process(sandbox, streams=DETAILS).check()
         assert len(run.records("datasource_details")) == 2

@@ -1,0 +1,1 @@
+"""An Airflow installation, its project and its DAGs."""

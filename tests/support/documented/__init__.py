@@ -1,0 +1,1 @@
+"""Tables of behaviour that tests try and documents show."""

@@ -1,0 +1,1 @@
+"""A Meltano project and the GitHub workflow that runs it."""

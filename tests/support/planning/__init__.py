@@ -1,0 +1,1 @@
+"""Simple models and strategies for the tests of planning."""

@@ -1,0 +1,1 @@
+"""Runs that are interrupted, and checks that no data is lost."""

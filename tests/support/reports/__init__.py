@@ -1,0 +1,1 @@
+"""Runs of report streams and of report jobs."""

@@ -1,0 +1,1 @@
+"""Hostile responses, and a search for leaked secrets."""
