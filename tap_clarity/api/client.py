@@ -9,12 +9,14 @@ from urllib.parse import quote
 from tap_clarity.api.errors import (
     AccessDeniedError,
     ClarityError,
+    MalformedResponseError,
     NotFoundError,
     OrgRejectedError,
     QuotaExhaustedError,
     RequestRejectedError,
     TooManyRequestsError,
     UnavailableError,
+    one_line,
 )
 from tap_clarity.api.files import read_files
 from tap_clarity.api.listing import Listing, read_list
@@ -23,6 +25,7 @@ from tap_clarity.api.report_records import ReportRecord, read_report_id, read_re
 from tap_clarity.api.response_body import JsonObject, read_object
 from tap_clarity.api.transport import COMPLETE, Request, Transport
 from tap_clarity.core.timestamps import Window, format_instant
+from tap_clarity.core.validators import is_id
 from tap_clarity.planning.reports import Report, ReportStatus
 
 if TYPE_CHECKING:
@@ -54,6 +57,10 @@ class ClarityClient:
         self._transport = transport
         self._org = org
         self._poll_paths: tuple[str, ...] = POLL_PATHS
+
+    def redact(self, text: str) -> str:
+        """Redact secrets."""
+        return self._transport.secrets.redact(text)
 
     # Metadata
 
@@ -116,7 +123,7 @@ class ClarityClient:
         if start:
             body["startTime"] = format_instant(start)
         request = Request("POST", f"{RECENT}-query", body=body, max_bytes=MAX_RECENT_BYTES)
-        return self._transport.request(request, lambda response: read_recent(response, open_body))
+        return self._read_recent(request, open_body)
 
     def continue_recent(self, token: str, open_body: Callable[[BinaryIO], T]) -> RecentResponse[T]:
         """Get what has come since the token was issued."""
@@ -127,7 +134,7 @@ class ClarityClient:
             max_bytes=MAX_RECENT_BYTES,
             statuses=COMPLETE | {HTTPStatus.NO_CONTENT},
         )
-        return self._transport.request(request, lambda response: read_recent(response, open_body))
+        return self._read_recent(request, open_body)
 
     # Reports
 
@@ -147,7 +154,8 @@ class ClarityClient:
             "POST", REPORTS, body=body, is_idempotent=False, statuses=REQUEST_STATUSES
         )
         try:
-            return self._transport.request(request, read_report_id)
+            secrets = self._transport.secrets
+            return self._transport.request(request, lambda each: read_report_id(each, secrets))
         except UnavailableError as error:
             if isinstance(error.__cause__, TooManyRequestsError):
                 raise QuotaExhaustedError(str(error)) from error
@@ -184,8 +192,15 @@ class ClarityClient:
         request = Request(
             "GET", path + _quote(report.id), query={"org": self._org}, statuses=POLL_STATUSES
         )
-        redact = self._transport.redact
-        return self._transport.request(request, lambda each: read_report_record(each, redact))
+        secrets = self._transport.secrets
+        return self._transport.request(request, lambda each: read_report_record(each, secrets))
+
+    def _read_recent(
+        self, request: Request, open_body: Callable[[BinaryIO], T]
+    ) -> RecentResponse[T]:
+        found = self._transport.request(request, lambda each: read_recent(each, open_body))
+        self._transport.secrets.add(found.token or "")
+        return found
 
     def _list(self, path: str, wrapper: str, *keys: str, **query: str) -> Listing:
         request = Request("GET", path, query={"org": self._org, **query})
@@ -199,4 +214,8 @@ class ClarityClient:
 
 
 def _quote(id_: str) -> str:
+    if not is_id(id_):
+        raise MalformedResponseError(
+            f"an id is empty, too long, or no plain text: {one_line(id_)!r}"
+        )
     return quote(id_, safe="")

@@ -30,7 +30,7 @@ from tap_clarity.api.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
 MAX_RETRY_AFTER = 366 * 86400.0
@@ -149,30 +149,40 @@ def _group(status: int) -> int:
     return HTTPStatus.BAD_REQUEST if status >= HTTPStatus.BAD_REQUEST else HTTPStatus.OK
 
 
-def error_message(body: bytes, secrets: Iterable[str] = ()) -> str:
+def error_message(body: bytes, redact: Callable[[str], str]) -> str:
     """Find Clarity's message in an error's body, whatever the shape, as one short line.
 
-    Bodies were seen with `message` as a list; older ones have `Message` and `Code`. The files'
-    host answers XML, which may repeat a link's signature.
+    Bodies were seen with `message` as a list; older ones have `Message` and `Code`.
     """
-    text = _find_message(body.decode("utf-8", "replace"))
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return one_line(text)
+    message = _find_message(body.decode("utf-8", "replace"))
+    return error_code(body, redact) or one_line(redact(message))
+
+
+def error_code(body: bytes, redact: Callable[[str], str]) -> str:
+    """Find the error code in an XML page; nothing in what is none.
+
+    The files' host may repeat a link in whatever else it sends, and paths can be secret, too.
+    """
+    text = body.decode("utf-8", "replace")
+    if not text.lstrip().startswith("<"):
+        return ""
+    code = re.search(r"<Code>(\w+)</Code>", text)
+    return one_line(redact(code[1])) if code else "an HTML or XML page"
 
 
 def _find_message(text: str) -> str:
-    if text.lstrip().startswith("<"):
-        code = re.search(r"<Code>(\w+)</Code>", text)
-        return code[1] if code else "an HTML or XML page"
     try:
-        document: Any = json.loads(text)
+        found: Any = json.loads(text)
+        if isinstance(found, dict):
+            names = ("message", "Message", "Code")
+            found = next((found[name] for name in names if found.get(name)), found)
+        parts = found if isinstance(found, list) else [found]
+        return "; ".join(
+            part if isinstance(part, str) else json.dumps(part, ensure_ascii=False)
+            for part in parts
+        )
     except (ValueError, RecursionError):
         return text
-    if not isinstance(document, dict):
-        return text
-    found = next((document[k] for k in ("message", "Message", "Code") if document.get(k)), text)
-    return "; ".join(map(str, found)) if isinstance(found, list) else str(found)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

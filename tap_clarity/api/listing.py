@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_clarity.api.errors import ClarityError, MalformedResponseError, TransientError, one_line
 from tap_clarity.api.pagination import NextPage, next_page
-from tap_clarity.api.response_body import JsonObject, read_json
+from tap_clarity.api.response_body import (
+    MAX_JSON_BYTES,
+    MAX_JSON_VALUES,
+    JsonObject,
+    count_values,
+    parse_json,
+    read_text,
+)
 from tap_clarity.core.validators import is_id
 
 if TYPE_CHECKING:
@@ -17,6 +24,10 @@ if TYPE_CHECKING:
 MAX_PAGES = 1_000
 MAX_OBJECTS = 100_000
 """Of one list; all are held at once."""
+MAX_LIST_BYTES = 2 * MAX_JSON_BYTES
+"""Of the JSON of all its pages."""
+MAX_LIST_VALUES = 2 * MAX_JSON_VALUES
+"""As above."""
 SUPPORT = "ask Clarity's support"
 SAME_PAGE = f"brings the first page again: {SUPPORT}"
 
@@ -48,6 +59,8 @@ class Listing(NamedTuple):
 class _Page(NamedTuple):
     objects: list[JsonObject]
     skipped: int
+    length: int
+    values: int
     following: NextPage | None
     error: MalformedResponseError | None
 
@@ -66,14 +79,18 @@ def read_list(transport: Transport, first: Request, wrapper: str, *keys: str) ->
     """
     page = _read_page(transport, first, wrapper, keys)
     first_objects, objects, skipped = page.objects, [*page.objects], page.skipped
+    length, values = page.length, page.values
     seen: set[NextPage] = set()
     try:
         while (following := page.following) and not page.error:
-            _check_progress(first, following, seen, len(objects))
+            _check_progress(first, following, seen, len(objects) + skipped)
             seen.add(following)
             page = _read_page(transport, _request(transport, first, following), wrapper, keys)
             if page.objects == first_objects:
                 raise MalformedResponseError(f"{first}: {following.name} {SAME_PAGE}")
+            length, values = length + page.length, values + page.values
+            if length > MAX_LIST_BYTES or values > MAX_LIST_VALUES:
+                raise _too_long(first)
             objects += page.objects
             skipped += page.skipped
     except ClarityError as error:
@@ -87,23 +104,28 @@ def _check_progress(first: Request, page: NextPage, seen: set[NextPage], count: 
             f"{first}: {page.name} leads to a page that was read: {SUPPORT}"
         )
     if len(seen) + 1 >= MAX_PAGES or count > MAX_OBJECTS:
-        raise MalformedResponseError(
-            f"{first}: the list exceeds the limit of {MAX_PAGES:,} pages or {MAX_OBJECTS:,} "
-            f"objects: {SUPPORT}"
-        )
+        raise _too_long(first)
+
+
+def _too_long(first: Request) -> MalformedResponseError:
+    return MalformedResponseError(
+        f"{first}: the list exceeds the limit of {MAX_PAGES:,} pages, {MAX_OBJECTS:,} objects, "
+        f"{MAX_LIST_BYTES:,} bytes or {MAX_LIST_VALUES:,} values: {SUPPORT}"
+    )
 
 
 def _request(transport: Transport, first: Request, page: NextPage) -> Request:
     if page.is_link:
         path = transport.resolve_link(page.value, first.path)
-        return first._replace(path=path, query=None, secret=page.value)
+        return first._replace(path=path, query=None)
     query = {**(first.query or {}), page.parameter: page.value}
     return first._replace(query=query, secret=page.value)
 
 
 def _read_page(transport: Transport, request: Request, wrapper: str, keys: Sequence[str]) -> _Page:
     def read(response: Response) -> _Page:
-        document = read_json(response.body)
+        text = read_text(response.body)
+        document = parse_json(text)
         objects = _objects(document, wrapper, keys)
         usable = [item for item in objects if _has_ids(item, keys)]
         following = error = None
@@ -114,7 +136,8 @@ def _read_page(transport: Transport, request: Request, wrapper: str, keys: Seque
                 following = next_page({}, response.headers)
         except MalformedResponseError as malformed:
             error = MalformedResponseError(f"{request}: {malformed}")
-        return _Page(usable, len(objects) - len(usable), following, error)
+        skipped = len(objects) - len(usable)
+        return _Page(usable, skipped, len(text), count_values(text), following, error)
 
     return transport.request(request, read)
 

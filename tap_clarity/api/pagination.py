@@ -20,6 +20,8 @@ CONTAINERS = ("links", "_links", "paging", "pagination", "page", "meta", "metada
 MORE = ("truncated", "isTruncated", "hasMore", "hasNext", "hasNextPage")
 PAGE_COUNTS = ("totalPages", "pageCount")
 PAGE_NUMBERS = ("page", "pageNumber", "currentPage")
+MAX_LINK_LENGTH = 8_000
+"""Characters of a link or cursor: all of a list are remembered, and servers accept no more."""
 LINK_STARTS = ("http://", "https://", "/", "?")
 
 
@@ -44,7 +46,8 @@ def next_page(document: Mapping[str, Any], headers: Mapping[str, str]) -> NextPa
     """Find the next page of a list; None if this one is the last.
 
     Raises:
-        MalformedResponseError: If the list continues, but the response does not say where.
+        MalformedResponseError: If the list continues, but the response does not say where, or in a
+            text that is no link or cursor.
     """
     places = [document, *(document[name] for name in CONTAINERS if name in document)]
     members = [place for place in places if isinstance(place, dict)]
@@ -59,6 +62,11 @@ def next_page(document: Mapping[str, Any], headers: Mapping[str, str]) -> NextPa
         raise MalformedResponseError(
             "the list is truncated, and the response does not say how to read on: ask Clarity's "
             "support"
+        )
+    if found and (len(found.value) > MAX_LINK_LENGTH or not found.value.isprintable()):
+        raise MalformedResponseError(
+            f"the link to the next page exceeds the limit of {MAX_LINK_LENGTH:,} characters, or "
+            "has others than printable ones: ask Clarity's support"
         )
     return found
 

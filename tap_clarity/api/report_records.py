@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_clarity.api.errors import TransientError, one_line
@@ -11,9 +13,10 @@ from tap_clarity.core.validators import is_id
 from tap_clarity.planning.reports import Echo, ReportStatus, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from tap_clarity.api.redaction import Redactor
     from tap_clarity.api.transport import Response
 
 
@@ -33,23 +36,23 @@ class ReportRecord(NamedTuple):
     echo: Echo = Echo()
 
 
-def read_report_id(response: Response) -> str:
+def read_report_id(response: Response, secrets: Redactor) -> str:
     """Read the id of a report that was requested.
 
     Raises:
-        TransientError: If the response has none.
+        TransientError: If the response has none, or one that is a secret: state and log get it.
     """
     document = read_json(response.body)
     id_ = document.get("reportId") if isinstance(document, dict) else None
     if isinstance(id_, int) and not isinstance(id_, bool):
         id_ = str(id_)
-    if not is_id(id_):
+    if not is_id(id_) or not secrets.is_name(id_):
         raise TransientError("the reply has no report id")
     return id_
 
 
-def read_report_record(response: Response, redact: Callable[[str], str]) -> ReportRecord:
-    """Read the record of a report; `redact` removes the API key from Clarity's message.
+def read_report_record(response: Response, secrets: Redactor) -> ReportRecord:
+    """Read the record of a report; all its links become secrets.
 
     Raises:
         TransientError: If the response is no such record.
@@ -58,24 +61,32 @@ def read_report_record(response: Response, redact: Callable[[str], str]) -> Repo
     word = document.get("reportStatus") if isinstance(document, dict) else None
     if not isinstance(word, str):
         raise TransientError("the reply is not a report's record")
+    secrets.add_links(json.dumps(document, ensure_ascii=False))
     status = status_of(word)
     urls = _urls(document) if status is ReportStatus.SUCCEEDED else ()
     found = document.get("message")
     message = "; ".join(map(str, found)) if isinstance(found, list) else str(found or "")
     is_plain = word.casefold() == "failed" and message
-    text = one_line(redact(message if is_plain else f"{word} {message}".strip()))
+    text = one_line(secrets.redact(message if is_plain else f"{word} {message}".strip()))
     return ReportRecord(status, f"Clarity says {text!r}", urls, _echo(document))
 
 
 def _urls(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Find the files: in `urls`, or wherever else the record has addresses."""
+    """Find the files: in `urls`, or wherever else the record has addresses.
+
+    Where `urls` is a list, even an empty one, addresses elsewhere count only in lists: others lead
+    to help or to people.
+    """
     urls = document.get("urls")
     if isinstance(urls, list) and urls and all(isinstance(url, str) for url in urls):
         return tuple(urls)  # all of them: one that is no address is an error of its file
     found: list[str] = []
-    parts = [value for name, value in document.items() if name != "query"]
+    kinds = list if isinstance(urls, list) else object
+    parts = deque(
+        value for name, value in document.items() if name != "query" and isinstance(value, kinds)
+    )
     while parts:
-        match parts.pop(0):
+        match parts.popleft():
             case str(text) if text.startswith(("http://", "https://")):
                 found.append(text)
             case list(items):

@@ -34,10 +34,16 @@ MAX_JSON_BYTES = 1 << 23
 """Bytes of JSON that are read at once: the status of 18,000 nodes."""
 MAX_JSON_VALUES = 500_000
 """Commas and brackets in it: each may cost a hundred bytes of memory."""
+MAX_JSON_DEPTH = 100
+"""Lists and objects inside each other: what reads and writes them deeper may exhaust the stack."""
 MAX_COMPRESSION_RATIO = 500
 """How many times its size a body may unzip to: reports were seen at 16, empty ones come to 110."""
 MIN_DECOMPRESSED_LIMIT = 1 << 24
 """Bytes to which any body may unzip."""
+MAX_GZIP_OVERHEAD = 1 << 17
+"""Bytes that a gzipped body may have beside twice its content: headers are slow to read."""
+GZIP_FORMAT = 31
+"""zlib's number for a gzip header and the largest window."""
 INT64 = range(-(2**63), 2**63)
 """Integers that databases hold."""
 
@@ -93,10 +99,10 @@ def verify_body(body: BinaryIO) -> None:
         UnavailableError: If it decompresses to too many bytes; as above.
     """
     max_bytes = max(MIN_DECOMPRESSED_LIMIT, MAX_COMPRESSION_RATIO * body.seek(0, 2))
-    with _decompressed(body) as content:
+    with _closing_on_error(body):
         length = 0
-        while chunk := content.read(CHUNK_BYTES):
-            length += len(chunk)
+        for piece in _decompress(body):
+            length += len(piece)
             if length > max_bytes:
                 raise UnavailableError(
                     f"the reply is beyond reason: it unzips to {max_bytes:,} bytes"
@@ -104,16 +110,50 @@ def verify_body(body: BinaryIO) -> None:
 
 
 @contextmanager
-def _decompressed(body: BinaryIO) -> Iterator[BinaryIO]:
+def _closing_on_error(body: BinaryIO) -> Iterator[None]:
     try:
-        yield open_decompressed(body)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        yield
+    except (EOFError, zlib.error) as error:
         body.close()
         message = f"the reply is cut or damaged ({error})"
         raise TransientError(message) from error
     except UnavailableError:
         body.close()
         raise
+
+
+def _decompress(body: BinaryIO) -> Iterator[bytes]:
+    """Give the content of a body in pieces, and check what gzip declares of it.
+
+    Unlike `gzip`, it reads headers fast, and rejects a body that consists of them.
+    """
+    body.seek(0)
+    chunk = body.read(CHUNK_BYTES)
+    if not chunk.startswith(GZIP_MAGIC):
+        yield chunk
+        yield from iter(lambda: body.read(CHUNK_BYTES), b"")
+        return
+    member, length = zlib.decompressobj(GZIP_FORMAT), 0
+    while chunk:
+        while piece := member.decompress(chunk, CHUNK_BYTES):
+            length += len(piece)
+            yield piece
+            chunk = member.unconsumed_tail
+        if body.tell() > 2 * length + MAX_GZIP_OVERHEAD:
+            raise UnavailableError("the reply is beyond reason: its gzip headers are too long")
+        if not member.eof:
+            chunk = body.read(CHUNK_BYTES)
+        elif chunk := _skip_zeros(member.unused_data, body):
+            member = zlib.decompressobj(GZIP_FORMAT)
+    if not member.eof:
+        raise EOFError("it ends before the end-of-stream marker")
+
+
+def _skip_zeros(chunk: bytes, body: BinaryIO) -> bytes:
+    """Give what follows the zeros that may end a member of a gzipped body; empty at its end."""
+    while not (rest := chunk.lstrip(b"\0")) and (chunk := body.read(CHUNK_BYTES)):
+        pass
+    return rest
 
 
 def read_object(body: BinaryIO, wrapper: str, *fields: str) -> JsonObject:
@@ -138,10 +178,28 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
         UnavailableError: If it exceeds a limit.
         MalformedResponseError: If it holds a text or number that no database does.
     """
-    with body, _decompressed(body) as content:
-        text = content.read(MAX_JSON_BYTES + 1)
-        _check_size(len(text), MAX_JSON_BYTES)
-    if sum(map(text.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+    return parse_json(read_text(body))
+
+
+def read_text(body: BinaryIO) -> bytes:
+    """Read and decompress a whole body, and close it; raises as `read_json` does."""
+    text = bytearray()
+    with body, _closing_on_error(body):
+        for piece in _decompress(body):
+            text += piece
+            _check_size(len(text), MAX_JSON_BYTES)
+    return bytes(text)
+
+
+def count_values(text: bytes) -> int:
+    """Count the commas and brackets of JSON: about as many as it has values."""
+    return sum(map(text.count, (b",", b"[", b"{")))
+
+
+def parse_json(text: bytes) -> Any:  # noqa: ANN401
+    """Parse a whole body; raises as `read_json` does."""
+    values = count_values(text)
+    if values > MAX_JSON_VALUES:
         raise UnavailableError(f"the reply is beyond reason: more than {MAX_JSON_VALUES:,} values")
     try:
         document = json.loads(
@@ -152,6 +210,11 @@ def read_json(body: BinaryIO) -> Any:  # noqa: ANN401
         )
     except (ValueError, RecursionError) as error:
         raise TransientError(f"the reply is not JSON ({_describe(text)})") from error
+    if values > MAX_JSON_DEPTH and _is_deeper(document, MAX_JSON_DEPTH):
+        raise UnavailableError(
+            f"the reply is beyond reason: more than {MAX_JSON_DEPTH} lists and objects inside each "
+            "other"
+        )
     if b"\\u" in text and not all(map(is_text, _texts(document))):
         raise MalformedResponseError(
             "the reply has a text that no database holds, with a NUL or half a character: "
@@ -178,6 +241,15 @@ def _read_integer(text: str) -> int:
     if number not in INT64:
         raise MalformedResponseError("the reply has a number beyond 64 bits: ask Clarity's support")
     return number
+
+
+def _is_deeper(document: Any, depth: int) -> bool:  # noqa: ANN401
+    """Whether a JSON document has lists and objects nested deeper than that."""
+    level = [document]
+    for _ in range(depth):
+        lists = [[*each.values()] if isinstance(each, dict) else each for each in level]
+        level = [part for each in lists for part in each if isinstance(part, list | dict)]
+    return bool(level)
 
 
 def _texts(document: Any) -> Iterator[str]:  # noqa: ANN401

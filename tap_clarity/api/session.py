@@ -65,11 +65,13 @@ class _Session(requests.Session):
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
-        """Leave the key behind when a redirect leads elsewhere.
+        """Leave cookies behind, and the key when a redirect leads elsewhere.
 
         Raises:
             UnavailableError: If it leads out of encryption.
         """
+        # The policy of the session's cookies does not hold for those of a redirect.
+        prepared_request.headers.pop("Cookie", None)
         before, after = urlsplit(response.request.url), urlsplit(prepared_request.url)
         if before.scheme == "https" != after.scheme:
             raise UnavailableError("a redirect out of encryption, which is not followed")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import random
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import backoff
 from urllib3.exceptions import HTTPError
@@ -19,6 +20,7 @@ from tap_clarity.api.error_mapping import (
     API,
     FILES,
     Statuses,
+    error_code,
     error_message,
     network_error,
     status_error,
@@ -32,7 +34,9 @@ from tap_clarity.api.errors import (
     TooManyRequestsError,
     TransientError,
     UnavailableError,
+    one_line,
 )
+from tap_clarity.api.redaction import Redactor
 from tap_clarity.api.response_body import (
     MAX_IN_MEMORY,
     MAX_JSON_BYTES,
@@ -42,7 +46,7 @@ from tap_clarity.api.response_body import (
 from tap_clarity.api.session import KEY_HEADER, new_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
     from datetime import datetime
 
     import requests
@@ -62,6 +66,8 @@ COMPLETE = frozenset({HTTPStatus.OK.value})
 """HTTP statuses of a complete response, unless a request declares others: 206 is a part."""
 MAX_FILE_BYTES = 1 << 33
 """Bytes of a report's file, zipped or not. A full one has 60 MB, zipped, and 1 GB otherwise."""
+MAX_LINK_LENGTH = 8_000
+"""Characters of a link to a next page."""
 
 logger = logging.getLogger("tap-clarity.api")
 
@@ -76,14 +82,14 @@ class Request(NamedTuple):
     is_idempotent: bool = True
     """Whether sending it twice does no harm; a report request costs quota each time."""
     secret: str = ""
-    """A text in the body that no message may repeat."""
+    """A token in it, which no message may repeat."""
     max_bytes: int = MAX_JSON_BYTES
     """Bytes that the response's body may have, as it is sent."""
     statuses: frozenset[int] = COMPLETE
     """HTTP statuses of a complete response to this request."""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path.partition('?')[0]}"
+        return one_line(f"{self.method} {self.path.partition('?')[0]}")
 
 
 class Response(NamedTuple):
@@ -105,17 +111,23 @@ class Accepted(NamedTuple):
 
     statuses: frozenset[int]
     errors: Statuses
+    describe: Callable[[bytes, Callable[[str], str]], str]
+    """Gives what is quoted of an error's body, redacted."""
     max_bytes: int
 
 
 class Transport:
-    """Sends requests, retries transient faults, and raises the tap's own errors."""
+    """Sends requests, retries transient faults, and raises the tap's own errors.
+
+    Attributes:
+        secrets: What no message may repeat: the API key, and all that was sent or received.
+    """
 
     def __init__(
         self, *, api_url: str, api_key: str, user_agent: str, read_timeout: float, clock: Clock
     ) -> None:
+        self.secrets = Redactor(api_key)
         self._api_url = api_url
-        self._api_key = api_key
         self._read_timeout = read_timeout
         self._clock = clock
         self._api = new_session(user_agent)
@@ -132,6 +144,7 @@ class Transport:
         Raises:
             ClarityError: If Clarity rejects it, or when the retry time limit is used up.
         """
+        self.secrets.add(request.secret)
         budget = RetryBudget(MAX_RETRY_TIME.total_seconds())
         return self._with_retries(str(request), lambda: self._attempt(request, read), budget)
 
@@ -148,22 +161,27 @@ class Transport:
         """Give the path, and query, of a link in a response to the request for a path.
 
         Raises:
-            MalformedResponseError: If it leads elsewhere, where the API key must not go.
+            MalformedResponseError: If it leads elsewhere, where the API key must not go, or is no
+                address.
         """
+        if len(link) > MAX_LINK_LENGTH or not link.isprintable():
+            raise MalformedResponseError(
+                f"GET {path}: the link to the next page exceeds the limit of {MAX_LINK_LENGTH:,} "
+                "characters, or is not printable: ask Clarity's support"
+            )
         try:
             url = urljoin(self._api_url + path, link)
         except ValueError:
             url = ""
-        if not url.startswith(f"{self._api_url}/"):
+        self.secrets.add_link(url)
+        # The HTTP library resolves dot segments of an absolute link, encoded ones too.
+        segments = re.split(r"[/\\]", unquote(url.partition("?")[0]))
+        if not url.startswith(f"{self._api_url}/") or {".", ".."} & {*segments}:
             raise MalformedResponseError(
                 f"GET {path}: the link to the next page leads out of the API, and is not followed: "
                 "ask Clarity's support"
             )
         return url.removeprefix(self._api_url)
-
-    def redact(self, text: str) -> str:
-        """Redact the API key."""
-        return text.replace(self._api_key, "***") if self._api_key else text
 
     def _with_retries(self, label: str, attempt: Callable[[], T], budget: RetryBudget) -> T:
         """Retry transient faults until the next delay would exceed the retry time limit."""
@@ -208,16 +226,16 @@ class Transport:
     def _send(self, request: Request) -> Response:
         url = self._api_url + request.path
         response = self._open(self._api, request.method, url, request.query, request.body)
-        accepted = Accepted(request.statuses, API, request.max_bytes)
-        return self._receive(response, accepted, (self._api_key, request.secret))
+        accepted = Accepted(request.statuses, API, error_message, request.max_bytes)
+        return self._receive(response, accepted)
 
     def _get_file(self, url: str) -> Response:
         schemes = {"https", urlsplit(self._api_url).scheme}
         if not _is_web_address(url, schemes):
             raise UnavailableError(f"its link is no {' or '.join(sorted(schemes))} address")
+        self.secrets.add_link(url)
         response = self._open(self._files, "GET", url)
-        secrets = (self._api_key, *_secrets_of(url))
-        return self._receive(response, Accepted(COMPLETE, FILES, MAX_FILE_BYTES), secrets)
+        return self._receive(response, Accepted(COMPLETE, FILES, error_code, MAX_FILE_BYTES))
 
     def _open(
         self,
@@ -235,15 +253,14 @@ class Transport:
         except (OSError, HTTPError, ValueError) as error:
             raise network_error(error) from None
 
-    def _receive(
-        self, response: requests.Response, accepted: Accepted, secrets: Iterable[str]
-    ) -> Response:
+    def _receive(self, response: requests.Response, accepted: Accepted) -> Response:
         with response:
             status = response.status_code
             if status in accepted.statuses:
                 return Response(response.headers, receive(response, accepted.max_bytes))
             # A success that is not expected may hold a part of a file, which is not a message.
-            detail = "" if response.ok else error_message(_error_body(response), secrets)
+            body = b"" if response.ok else _error_body(response)
+            detail = accepted.describe(body, self.secrets.redact)
             now = self._clock.now()
             raise status_error(accepted.errors, status, response.headers, detail, now)
 
@@ -264,16 +281,6 @@ def _is_web_address(url: str, schemes: Container[str]) -> bool:
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def _secrets_of(url: str) -> Iterator[str]:
-    """Give what no message may repeat of a signed link."""
-    query = urlsplit(url).query
-    yield query
-    for part in query.split("&"):
-        yield part.partition("=")[2]
-    for _, value in parse_qsl(query):
-        yield value
 
 
 def _retry_delays() -> Iterator[float]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_clarity.measurements.dictionary import load_dictionary
-from tap_clarity.measurements.model import UnreadableError
+from tap_clarity.measurements.model import MAX_WORD_LENGTH, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,14 @@ def canonical_metric(name: str) -> str:
     """Return the canonical name of a known metric, given in any case or as its English label.
 
     An unknown name is returned as it is.
+
+    Raises:
+        UnreadableError: If it exceeds the limit: each record would repeat it.
     """
+    if len(name) > MAX_WORD_LENGTH:
+        raise UnreadableError(
+            f"the name of a metric exceeds the limit of {MAX_WORD_LENGTH} characters"
+        )
     return name if name in load_dictionary() else _known_metrics().get(fold(name), name)
 
 

@@ -125,10 +125,11 @@ class _Parser:
                 return value
 
     def _read_more(self) -> bool:
-        chunk = self._content.read(CHUNK)
         rest = self._text[self._position :]
         if len(rest) > MAX_VALUE_LENGTH:
             raise ValueError("a value that is too long")
+        # Twice as much each time: an incomplete value is decoded anew.
+        chunk = self._content.read(max(CHUNK, len(rest)))
         self._text = rest + self._decoder.decode(chunk, final=not chunk)
         self._position = 0
         return bool(chunk)

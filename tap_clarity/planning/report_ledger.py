@@ -117,7 +117,12 @@ class ReportLedger:
         return replace(self, usage=self.usage.exhaust(now, accepted_at))
 
     def leave_out(self, id_: str, today: date) -> ReportLedger:
-        """Leave an id out of requests for some days, with all that are left out already."""
+        """Leave an id out of requests for some days, with all that are left out already.
+
+        A state must not hold a malformed id, with which it would be unusable.
+        """
+        if not is_id(id_):
+            return self
         until = today + timedelta(days=DAYS_LEFT_OUT)
         rejected_ids = (*self.ids_left_out(today), id_)[-MAX_REJECTED_IDS:]
         return replace(self, rejected_ids=rejected_ids, rejected_ids_until=until)

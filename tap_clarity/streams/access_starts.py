@@ -19,7 +19,7 @@ class AccessStarts:
 
     def add(self, details: Mapping[str, Any]) -> None:
         """Add a record of `datasource_details`."""
-        starts = [each["access_start"] for each in details["access_to_measurements"] or []]
+        starts = [each.get("access_start") for each in details["access_to_measurements"] or []]
         known = [parse_instant(start) for start in starts if start]
         # Without a period, or with one of unknown start, measurements may begin anywhere.
         first = min(known, default=None) if len(known) == len(starts) else None

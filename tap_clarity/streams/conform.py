@@ -27,6 +27,7 @@ def conform_record(item: dict[str, Json], schema: JsonSchema) -> dict[str, Json]
 
     Names become snake case at every depth. A field whose value is not of the documented type is
     treated as unknown: it is kept beside, and null in its place. What Clarity leaves out is null.
+    Of several names that become the same field, the one in camel case counts.
     """
     record, rest = _conform_object(item, schema)
     return dict.fromkeys(schema["properties"]) | record | {ADDITIONAL: rest}
@@ -36,6 +37,11 @@ def snake_case(name: str) -> str:
     """Turn `lastReadingReceivedAt` into `last_reading_received_at`."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
+
+
+def _camel_case(field: str) -> str:
+    """Turn `last_reading_received_at` into `lastReadingReceivedAt`."""
+    return re.sub(r"_(.)", lambda match: match[1].upper(), field)
 
 
 def _conform(value: Json, schema: JsonSchema) -> tuple[Json, Json]:
@@ -82,7 +88,8 @@ def _conform_object(item: dict[str, Json], schema: JsonSchema) -> tuple[dict[str
     rest: dict[str, Json] = {}
     for name, value in item.items():
         field = snake_case(name)
-        if field not in properties or field in kept or field == ADDITIONAL:
+        is_known = field in properties and field not in kept and field != ADDITIONAL
+        if not is_known or (name != (usual := _camel_case(field)) and usual in item):
             rest[_unique_name(field or name, rest)] = value
             continue
         kept[field], left = _conform(value, properties[field])

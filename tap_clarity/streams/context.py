@@ -64,6 +64,7 @@ class RunContext:
             read_timeout=self.settings.request_timeout,
             clock=self.clock,
         )
+        transport.secrets.install()
         return ClarityClient(transport, self.settings.org)
 
     @cached_property

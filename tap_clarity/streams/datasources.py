@@ -11,8 +11,8 @@ from tap_clarity.streams.object_streams import (
     ADDITIONAL_FIELDS,
     ChildObjectStream,
     ObjectStream,
-    string_property,
-    timestamp_property,
+    string,
+    timestamp,
 )
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from tap_clarity.api.response_body import JsonObject
     from tap_clarity.streams.base import Record
 
-SOURCE_TYPE = string_property("source_type", "Kind of the source: CLARITY_NODE or REFERENCE_SITE.")
-NAME = string_property("name", "Name that the organisation gave it.")
-GROUP = string_property("group", "Group that the organisation put it in.")
+SOURCE_TYPE = string("source_type", "Kind of the source: CLARITY_NODE or REFERENCE_SITE.")
+NAME = string("name", "Name that the organisation gave it.")
+GROUP = string("group", "Group that the organisation put it in.")
 TAGS = th.Property("tags", TEXTS, description="Labels that the organisation put on it.")
 
 
@@ -39,12 +39,8 @@ class Datasources(ObjectStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         key("datasource_id", "Id of the datasource: a time series, which outlives its devices."),
-        string_property(
-            "current_subscription_id", "Id of the subscription attached now; null if none."
-        ),
-        string_property(
-            "current_source_id", "Id of the node or site installed now; null if stopped."
-        ),
+        string("current_subscription_id", "Id of the subscription attached now; null if none."),
+        string("current_source_id", "Id of the node or site installed now; null if stopped."),
         SOURCE_TYPE,
         th.Property(
             "org_annotations",
@@ -78,19 +74,17 @@ class DatasourceDetails(ChildObjectStream):
         ORG,
         key("datasource_id", "Id of the datasource."),
         SOURCE_TYPE,
-        string_property(
-            "current_source_id", "Id of the node or site installed now; null if stopped."
-        ),
-        string_property(
+        string("current_source_id", "Id of the node or site installed now; null if stopped."),
+        string(
             "name_provided_by_source_operator", "Name given by whoever runs the reference site."
         ),
         th.Property(
             "open_data",
             th.ObjectType(
                 th.Property("is_open", th.BooleanType, description="Whether it is open data now."),
-                string_property("open_name", "Name under which it is published."),
-                timestamp_property("last_opened_at", "When it was last published"),
-                timestamp_property("last_closed_at", "When it was last withdrawn"),
+                string("open_name", "Name under which it is published."),
+                timestamp("last_opened_at", "When it was last published"),
+                timestamp("last_closed_at", "When it was last withdrawn"),
             ),
             description="Whether the measurements are published as open data.",
         ),
@@ -98,10 +92,7 @@ class DatasourceDetails(ChildObjectStream):
             "org_annotations",
             th.ArrayType(
                 th.ObjectType(
-                    string_property("org", "Id of the organisation that says so."),
-                    NAME,
-                    GROUP,
-                    TAGS,
+                    string("org", "Id of the organisation that says so."), NAME, GROUP, TAGS
                 )
             ),
             description="What each subscribing organisation says of the datasource.",
@@ -110,11 +101,9 @@ class DatasourceDetails(ChildObjectStream):
             "source_history",
             th.ArrayType(
                 th.ObjectType(
-                    string_property("source_id", "Id of the node or site."),
-                    timestamp_property("in_date", "When it was installed"),
-                    timestamp_property(
-                        "out_date", "When it was taken out; null if still installed"
-                    ),
+                    string("source_id", "Id of the node or site."),
+                    timestamp("in_date", "When it was installed"),
+                    timestamp("out_date", "When it was taken out; null if still installed"),
                 )
             ),
             description="Sources that have fed the datasource; null for reference sites.",
@@ -123,14 +112,10 @@ class DatasourceDetails(ChildObjectStream):
             "access_to_measurements",
             th.ArrayType(
                 th.ObjectType(
-                    string_property(
-                        "subscription_id", "Id of the subscription that gives the right."
-                    ),
-                    string_property(
-                        "source_id", "Id of the source whose measurements may be read."
-                    ),
-                    timestamp_property("access_start", "From when on they may be read"),
-                    timestamp_property("access_end", "Until when; null if open"),
+                    string("subscription_id", "Id of the subscription that gives the right."),
+                    string("source_id", "Id of the source whose measurements may be read."),
+                    timestamp("access_start", "From when on they may be read"),
+                    timestamp("access_end", "Until when; null if open"),
                 )
             ),
             description="Periods whose measurements may be read; null for reference sites.",
@@ -139,13 +124,11 @@ class DatasourceDetails(ChildObjectStream):
             "subscription_history",
             th.ArrayType(
                 th.ObjectType(
-                    string_property("subscription_id", "Id of the subscription."),
-                    string_property(
-                        "subscription_type", "Such as licensed, shared, temporary or public."
-                    ),
-                    string_property("org", "Id of the organisation that holds it."),
-                    timestamp_property("time_period_start", "When it began"),
-                    timestamp_property("time_period_end", "When it ends"),
+                    string("subscription_id", "Id of the subscription."),
+                    string("subscription_type", "Such as licensed, shared, temporary or public."),
+                    string("org", "Id of the organisation that holds it."),
+                    timestamp("time_period_start", "When it began"),
+                    timestamp("time_period_end", "When it ends"),
                 )
             ),
             description="Subscriptions that the datasource has had; null for reference sites.",
@@ -154,13 +137,11 @@ class DatasourceDetails(ChildObjectStream):
             "subscription_attachment_history",
             th.ArrayType(
                 th.ObjectType(
-                    string_property("subscription_id", "Id of the subscription."),
-                    string_property("subscription_attachment_id", "Id of the attachment."),
-                    string_property("org", "Id of the organisation that holds the subscription."),
-                    timestamp_property("attachment_date", "When it was attached"),
-                    timestamp_property(
-                        "detachment_date", "When it was detached; null if still attached"
-                    ),
+                    string("subscription_id", "Id of the subscription."),
+                    string("subscription_attachment_id", "Id of the attachment."),
+                    string("org", "Id of the organisation that holds the subscription."),
+                    timestamp("attachment_date", "When it was attached"),
+                    timestamp("detachment_date", "When it was detached; null if still attached"),
                 )
             ),
             description="When subscriptions were attached to the datasource, and detached.",
@@ -187,12 +168,12 @@ class Subscriptions(ObjectStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         key("subscription_id", "Id of the subscription."),
-        string_property("subscription_type", "Such as public, licensed, shared or temporary."),
-        string_property(
+        string("subscription_type", "Such as public, licensed, shared or temporary."),
+        string(
             "attached_to_datasource_id", "Id of the datasource it is attached to; null if loose."
         ),
-        timestamp_property("time_period_start", "When it began; null if public"),
-        timestamp_property("time_period_end", "When it ends; null if public"),
+        timestamp("time_period_start", "When it began; null if public"),
+        timestamp("time_period_end", "When it ends; null if public"),
         th.Property(
             "days_remaining",
             th.IntegerType,

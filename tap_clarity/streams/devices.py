@@ -11,8 +11,8 @@ from tap_clarity.streams.object_streams import (
     ADDITIONAL_FIELDS,
     ChildObjectStream,
     ObjectStream,
-    string_property,
-    timestamp_property,
+    string,
+    timestamp,
 )
 
 if TYPE_CHECKING:
@@ -37,15 +37,13 @@ class Nodes(ObjectStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         NODE_ID,
-        string_property("sku", "Clarity's article number."),
-        string_property("model", "Name of the model."),
+        string("sku", "Clarity's article number."),
+        string("model", "Name of the model."),
         th.Property(
             "life_stage",
             th.ObjectType(
-                string_property(
-                    "stage", "Such as purchased, configured, working or decommissioned."
-                ),
-                timestamp_property("when", "When the node entered the stage"),
+                string("stage", "Such as purchased, configured, working or decommissioned."),
+                timestamp("when", "When the node entered the stage"),
             ),
             description="Where the node stands in its life.",
         ),
@@ -53,8 +51,8 @@ class Nodes(ObjectStream):
             "paired_accessory_modules",
             th.ArrayType(
                 th.ObjectType(
-                    string_property("accessory_id", "Id of the module."),
-                    string_property("sku", "Clarity's article number of the module."),
+                    string("accessory_id", "Id of the module."),
+                    string("sku", "Clarity's article number of the module."),
                 )
             ),
             description="Accessory modules that are paired with the node.",
@@ -62,7 +60,7 @@ class Nodes(ObjectStream):
         th.Property(
             "location",
             th.ObjectType(
-                string_property("type", "Kind of the GeoJSON geometry: Point."),
+                string("type", "Kind of the GeoJSON geometry: Point."),
                 th.Property(
                     "coordinates",
                     th.ArrayType(th.NumberType),
@@ -99,19 +97,17 @@ class NodeStatusSummaries(ObjectStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         NODE_ID,
-        string_property("overall_status", "Such as healthy, needs attention or offline."),
-        timestamp_property(
-            "last_reading_received_at", "When the node last reported; null if never"
-        ),
+        string("overall_status", "Such as healthy, needs attention or offline."),
+        timestamp("last_reading_received_at", "When the node last reported; null if never"),
         th.Property(
             "summary_per_category",
             th.ArrayType(
                 th.ObjectType(
-                    string_property(
+                    string(
                         "alarm_category",
                         "Such as activity, communication, power, internalsensors, accessorymodule.",
                     ),
-                    string_property("summary", "OK or ALARMS."),
+                    string("summary", "OK or ALARMS."),
                 )
             ),
             description="Whether there are alarms, by category, in no particular order.",
@@ -119,7 +115,7 @@ class NodeStatusSummaries(ObjectStream):
         th.Property(
             "battery_charge_percent", th.NumberType, description="Charge of the battery in percent."
         ),
-        string_property("signal_level", "1-marginal, 2-ok, 3-good, 4-excellent or unknown."),
+        string("signal_level", "1-marginal, 2-ok, 3-good, 4-excellent or unknown."),
         ADDITIONAL_FIELDS,
     ).to_dict()
 
@@ -144,15 +140,13 @@ class NodeStatuses(ChildObjectStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         NODE_ID,
-        string_property("summary", "Such as healthy, needs attention or offline."),
+        string("summary", "Such as healthy, needs attention or offline."),
         th.Property(
             "activity",
             th.ObjectType(
-                string_property("summary", "OK or ALARMS."),
-                string_property("online", "online or offline."),
-                timestamp_property(
-                    "last_reading_received_at", "When the node last reported; null if never"
-                ),
+                string("summary", "OK or ALARMS."),
+                string("online", "online or offline."),
+                timestamp("last_reading_received_at", "When the node last reported; null if never"),
                 th.Property(
                     "received_histogram",
                     th.ObjectType(
@@ -164,10 +158,8 @@ class NodeStatuses(ChildObjectStream):
                                 "contradict each other on which end is the newest."
                             ),
                         ),
-                        timestamp_property("start_of_oldest_bucket", "When the oldest hour begins"),
-                        timestamp_property(
-                            "end_of_most_recent_bucket", "When the newest hour ends"
-                        ),
+                        timestamp("start_of_oldest_bucket", "When the oldest hour begins"),
+                        timestamp("end_of_most_recent_bucket", "When the newest hour ends"),
                     ),
                     description="Readings received over the last two days.",
                 ),
@@ -198,9 +190,9 @@ class NodeAlarms(ChildObjectStream):
         NODE_ID,
         key("alarm_type", "Kind of the alarm."),
         key("started_at", "When it began, in UTC.", th.DateTimeType()),
-        string_property("alarm_category", "Category of the alarm, as in node_status_summaries."),
-        timestamp_property("last_extended_at", "When its condition was last seen"),
-        timestamp_property("cleared_at", "When it ended; null while active"),
+        string("alarm_category", "Category of the alarm, as in node_status_summaries."),
+        timestamp("last_extended_at", "When its condition was last seen"),
+        timestamp("cleared_at", "When it ended; null while active"),
         ADDITIONAL_FIELDS,
     ).to_dict()
 
@@ -218,9 +210,9 @@ class AccessoryModules(ObjectStream):
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         ORG,
         key("module_id", "Id of the module."),
-        string_property("sku", "Clarity's article number."),
-        string_property("status", "Such as paired, not paired or disabled."),
-        string_property("paired_node", "Id of the node that it is paired with; null if none."),
+        string("sku", "Clarity's article number."),
+        string("status", "Such as paired, not paired or disabled."),
+        string("paired_node", "Id of the node that it is paired with; null if none."),
         ADDITIONAL_FIELDS,
     ).to_dict()
 

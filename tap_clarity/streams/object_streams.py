@@ -12,11 +12,11 @@ from singer_sdk import typing as th
 
 from tap_clarity.api.errors import (
     AccessDeniedError,
-    ClarityError,
     MalformedResponseError,
     NotFoundError,
 )
 from tap_clarity.api.listing import Listing
+from tap_clarity.core.validators import is_id
 from tap_clarity.streams.base import ClarityStream, Record
 from tap_clarity.streams.child_metrics import SilentTimer, TotalCounter
 from tap_clarity.streams.conform import ADDITIONAL, conform_record
@@ -38,12 +38,12 @@ ADDITIONAL_FIELDS = th.Property(
 )
 
 
-def string_property(name: str, description: str) -> th.Property[Any]:
+def string(name: str, description: str) -> th.Property[Any]:
     """Describe a field that holds text."""
     return th.Property(name, th.StringType, description=description)
 
 
-def timestamp_property(name: str, description: str) -> th.Property[Any]:
+def timestamp(name: str, description: str) -> th.Property[Any]:
     """Describe a field that holds a timestamp."""
     return th.Property(name, th.DateTimeType, description=f"{description}, in UTC.")
 
@@ -119,10 +119,11 @@ class ChildObjectStream(ClarityStream):
             check_listing(self, listing)
         except (NotFoundError, AccessDeniedError) as error:
             self.fail(error)  # this one only: the others may be fine
-        except ClarityError:
-            self._is_aborted = True
-            self._prefetcher.stop()
-            raise
+
+    def abort(self, error: Exception) -> None:
+        self._is_aborted = True
+        self._prefetcher.stop()
+        super().abort(error)
 
     @cached_property
     def _prefetcher(self) -> Prefetcher[Listing | JsonObject]:
@@ -154,15 +155,15 @@ def make_record(stream: ObjectStream | ChildObjectStream, item: JsonObject, **ke
     """Make a record of an object; `keys` are key values that it need not repeat.
 
     Raises:
-        MalformedResponseError: If a key value is missing.
+        MalformedResponseError: If a key value is missing or malformed.
     """
     renamed = _renamed(item, stream.synonyms)
     record = conform_record(renamed, stream.schema) | {"org": stream.run.settings.org} | keys
     for name in stream.primary_keys:
-        if record.get(name) is None:
+        if not is_id(record.get(name)):
             raise MalformedResponseError(
-                f"{stream.source}: Clarity sent an object without {name}; nothing can be made "
-                "of it: ask Clarity's support"
+                f"{stream.source}: the {name} of an object is missing, too long, or no plain text: "
+                "ask Clarity's support"
             )
     return record
 

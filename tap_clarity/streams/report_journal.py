@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from tap_clarity.api.errors import FileError, ReportFailedError
+from tap_clarity.api.errors import FileError, ReportFailedError, one_line
 from tap_clarity.planning.reports import MAX_BAD_RUNS, Report
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ReportJournal(Generic[B]):
     def id_rejected(self, id_: str, error: ClarityError) -> None:
         """Leave an id out of requests that Clarity rejects."""
         self._record(self._bookmark.ledger.leave_out(id_, self._today))
-        self._log.warning("%s: %s was rejected: %s", self._stream.name, id_, error)
+        self._log.warning("%s: %s was rejected: %s", self._stream.name, one_line(id_), error)
 
     def ids_accepted(self, ids: Sequence[str]) -> list[str]:
         """Give those of the ids that requests name; all of them if Clarity rejects each."""
@@ -121,7 +121,7 @@ class ReportJournal(Generic[B]):
         if len(accepted) < len(ids):
             self._log.warning(
                 "%s: Clarity rejects %s: left out of reports until %s",
-                *(self._stream.name, ", ".join(left_out), ledger.rejected_ids_until),
+                *(self._stream.name, ", ".join(map(one_line, left_out)), ledger.rejected_ids_until),
             )
         return accepted
 

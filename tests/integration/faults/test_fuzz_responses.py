@@ -19,6 +19,7 @@ from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.error_mapping import API, FILES, error_message, status_error
 from tap_clarity.api.errors import ClarityError, FileError
 from tap_clarity.api.listing import Listing
+from tap_clarity.api.redaction import Redactor
 from tap_clarity.api.response_body import open_decompressed, read_json
 from tap_clarity.api.transport import Request, Response, Transport
 from tap_clarity.core.timestamps import Window
@@ -241,7 +242,7 @@ def test_corrupt_file_is_complete_or_rejected(
 @fuzz(texts | st.binary(max_size=300).map(lambda random_bytes: random_bytes.decode("latin-1")))
 def test_arbitrary_error_response_is_one_line_without_secrets(error_text: str) -> None:
     body = f"{error_text}{KEY}{error_text}".encode(errors="surrogatepass")
-    message = error_message(body, [KEY])
+    message = error_message(body, Redactor(KEY).redact)
     for statuses in (API, FILES):
         for status in (400, 401, 404, 418, 429, 500, 503, 599):
             error = status_error(

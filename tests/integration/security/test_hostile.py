@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api import files, recent, response_body, session, transport
+from tap_clarity.api import files, listing, pagination, recent, response_body, session, transport
 from tap_clarity.measurements import csv_wide, model, row_check
+from tap_clarity.planning.recovery import MAX_CLOCK_SKEW
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
 from tests.support.http_server import serve_http
@@ -46,8 +48,8 @@ MAX_MEMORY = 120
 """MiB above those of a good run."""
 MAX_SECONDS = 30
 MAX_CHARACTERS = 600
-CACHED_SINCE = "2026-03-08T09:20:00Z"
-"""Two days before the present instant."""
+CACHED = timedelta(days=2) - MAX_CLOCK_SKEW
+"""What is requested of the recent cache; the sandbox's clock moves with each retry."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def truth(sandbox: Sandbox, target: Target) -> dict[Key, Record]:
     if target is LIST:
         objects = sandbox.expected.records("datasources", now)
         return {(sandbox.org, each["datasource_id"]): each for each in objects}
-    start, end = (CACHED_SINCE, now) if target is RECENT else (START, END)
+    start, end = (now - CACHED, now) if target is RECENT else (START, END)
     measurements = sandbox.expected.measurements("hour", start, end, now)
     return expected_records(each for each in measurements if each.metric == METRIC)
 
@@ -117,6 +119,20 @@ def test_without_its_limit_a_long_line_fills_the_memory(
     long = next(attack for attack, _ in cases() if attack.name == "a line of 100 MB")
     _, outcome = run_attack(sandbox, replace(long, limits={**long.limits, **unlimited}), FILE)
     assert outcome.peak > normal_peak + MAX_MEMORY
+
+
+@pytest.mark.parametrize("name", ["datasource_id", "DatasourceId"])
+@pytest.mark.parametrize("id_", ["..", "x" * 100_000, "a\nERROR"])
+def test_no_second_spelling_of_an_id_leads_to_another_call(
+    sandbox: Sandbox, name: str, id_: str
+) -> None:
+    listed = {"datasources": [{name: id_, "datasourceId": "D1"}]}
+    with serve_http(whole(json.dumps(listed).encode())) as hostile:
+        run = run_limited(sandbox, streams=DETAILS.streams, api_url=hostile.url)
+    assert [record["datasource_id"] for record in run.records("datasources")] == ["D1"]
+    assert {asked.target.partition("?")[0] for asked in hostile.requests} == {
+        *("/v2/datasources", "/v2/datasources/D1")
+    }
 
 
 IDS = ["../../v1/open", "a?b#c d", "a%2e%2e", "a/b", "é"]
@@ -171,9 +187,14 @@ def test_host_of_a_download_link_receives_no_secrets(sandbox: Sandbox) -> None:
 LIMITS = [
     f"{session.MAX_HEADER_BYTES:,} bytes",
     f"{response_body.MAX_JSON_BYTES:,} bytes, {response_body.MAX_JSON_VALUES:,} values",
+    f"{response_body.MAX_JSON_DEPTH}",
+    f"{listing.MAX_PAGES:,} pages, {listing.MAX_OBJECTS:,} objects",
+    f"{listing.MAX_LIST_BYTES:,} bytes, {listing.MAX_LIST_VALUES:,} values",
+    f"{pagination.MAX_LINK_LENGTH:,} characters",
     f"{recent.MAX_RECENT_BYTES:,} bytes",
     f"{transport.MAX_FILE_BYTES:,} bytes",
     f"{response_body.MAX_COMPRESSION_RATIO} times its size",
+    f"twice its content and {response_body.MAX_GZIP_OVERHEAD:,} bytes",
     f"{files.MAX_FILES}",
     f"{csv_wide.MAX_COLUMNS:,}",
     f"{csv_wide.MAX_ROW_LENGTH:,} characters",

@@ -32,6 +32,7 @@ from tests.support.security.secret_scan import (
     search,
     secrets_of,
 )
+from tests.support.security.secret_scan import NOW as LATER
 from tests.support.tap_process import received_requests, run_tap
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ def test_no_fault_leaks_a_secret(call: RequestKind, pytestconfig: pytest.Config)
 @pytest.mark.parametrize(
     ("mutation", "call", "place"),
     [
-        ("enable_library_logging", FILE, "log"),
+        ("enable_library_logging_unfiltered", FILE, "log"),
         ("print_headers", LIST, "output"),
-        ("log_bodies", CONTINUATION, "log"),
-        ("quote_library_errors", FILE, "log"),
+        ("log_bodies_unfiltered", CONTINUATION, "log"),
+        ("quote_library_errors_unfiltered", FILE, "log"),
         ("keep_temporary_files", FILE, "files"),
         ("write_key_to_state", POLL, "STATE"),
     ],
@@ -65,6 +66,21 @@ def test_injected_leak_is_found(mutation: str, call: RequestKind, place: str) ->
     dropped = next(each for each in fault_cases(call) if each.fault.order["kind"] == "drop")
     found = search([dropped], mutation=f"tests.support.security.leak_mutations.{mutation}")
     assert f"{dropped.fault.name} on {call.name}: {place}" in found.hits
+
+
+@pytest.mark.parametrize(
+    ("mutation", "call"),
+    [
+        ("enable_library_logging", FILE),
+        ("log_bodies", CONTINUATION),
+        ("quote_library_errors", FILE),
+    ],
+)
+def test_log_filter_redacts_an_injected_leak(mutation: str, call: RequestKind) -> None:
+    dropped = next(each for each in fault_cases(call) if each.fault.order["kind"] == "drop")
+    found = search([dropped], mutation=f"tests.support.security.leak_mutations.{mutation}")
+    assert found.hits == []
+    assert len(found.secrets) > 1
 
 
 @pytest.mark.parametrize("call", REQUEST_KINDS, ids=lambda call: call.name)
@@ -125,6 +141,94 @@ def test_error_does_not_quote_a_file_host_that_repeats_the_signature(
     assert found.hits == []
     assert here.requests
     assert run.status == 1
+
+
+POLLS_WITH_LINKS: dict[str, list[dict[str, Any]]] = {
+    "a failed report": [{"reportStatus": "failed", "message": "cannot move {link}"}],
+    "a failed report and a signature": [
+        {"reportStatus": "failed", "urls": ["{link}"], "message": "{signature} is wrong"}
+    ],
+    "an unknown status": [{"reportStatus": "expired", "message": ["the link {link} has expired"]}],
+    "no files": [{"reportStatus": "succeeded", "urls": [], "message": "see {link}"}],
+    "a path": [{"reportStatus": "failed", "message": "cannot move /a.csv?Signature={signature}"}],
+    "an escaped link": [{"reportStatus": "failed", "message": "https:\\/\\/h\\/a?s={signature}"}],
+    "a link of an earlier poll": [
+        {"reportStatus": "succeeded", "urls": ["{link}"]},
+        {"status": 400, "message": "link {link} was used, {signature}"},
+    ],
+}
+
+
+@pytest.mark.parametrize("polls", POLLS_WITH_LINKS.values(), ids=POLLS_WITH_LINKS)
+def test_no_message_repeats_a_link_of_a_report(polls: list[dict[str, Any]]) -> None:
+    with create_sandbox() as sandbox:
+        link = f"{sandbox.url}/files/a.csv?X-Amz-Expires=900&X-Amz-Signature={SIGNATURE}"
+        for number, poll in enumerate(polls, 1):
+            text = json.dumps({"status": 200} | poll)
+            answer = json.loads(text.replace("{link}", link).replace("{signature}", SIGNATURE))
+            times = None if number == len(polls) else 1
+            sandbox.faults.inject(
+                "status", status=answer["status"], times=times, path=POLLS, body=json.dumps(answer)
+            )
+        run = run_limited(sandbox, streams=FILE.streams, env=DEBUG, **SETTINGS)
+    found = SearchResult()
+    found.search_run("record", run, Secrets({SIGNATURE, SIGNATURE[:12], "5b3eF1"}, set()))
+    assert found.hits == []
+    assert "***" in run.errors
+
+
+@pytest.mark.parametrize("name", [KEY, "{link}"])
+def test_a_report_id_that_is_a_secret_is_not_used(name: str) -> None:
+    with create_sandbox() as sandbox:
+        id_ = name.replace("{link}", f"{sandbox.url}/a?Signature={SIGNATURE}")
+        body = json.dumps({"reportId": id_})
+        place = {"path": "/v2/report-requests", "method": "POST"}
+        sandbox.faults.inject("status", status=200, times=None, body=body, **place)
+        run = run_limited(sandbox, streams=FILE.streams, env=DEBUG, **SETTINGS)
+    found = SearchResult()
+    found.search_run("id", run, Secrets({KEY, SIGNATURE, id_}, set()))
+    assert found.hits == []
+    assert run.status == 1
+    assert "the reply has no report id" in run.errors
+
+
+@pytest.mark.parametrize("column", [KEY, f"X-Amz-Signature={SIGNATURE}"])
+def test_the_name_of_a_column_is_redacted_in_the_log(column: str) -> None:
+    file = f"datasourceId,startOfPeriod,pm2_5ConcMass1HourMean.raw,{column}\n"
+    file += "DAAAA0001,2026-03-08T05:00:00.000Z,1,1\n"
+    with (
+        create_sandbox() as sandbox,
+        serve_http(lambda handler: send_response(handler, file.encode())) as here,
+    ):
+        link = f"{here.url}/a.csv?X-Amz-Signature={SIGNATURE}"
+        body = json.dumps({"reportStatus": "succeeded", "urls": [link]})
+        sandbox.faults.inject("status", status=200, times=None, path=POLLS, body=body)
+        run = run_limited(sandbox, streams=FILE.streams, env=DEBUG, **SETTINGS)
+    found = SearchResult()
+    found.search_run("column", run, Secrets({KEY, SIGNATURE}, set()))
+    assert here.requests
+    assert found.hits == []
+    assert "***" in run.errors
+
+
+def test_a_token_is_redacted_in_the_query_after_its_rejection() -> None:
+    found = SearchResult()
+    with create_sandbox() as sandbox:
+        state = run_tap(sandbox, streams=CONTINUATION.streams, **SETTINGS).check().state
+        token = state["bookmarks"]["recent_measurements"]["continuation_token"]
+        sandbox.clock.set(LATER)
+        sandbox.requests.clear()
+        body = json.dumps({"error": f"bad token {token}"})
+        path = "/v2/recent-datasource-measurements-*"
+        sandbox.faults.inject("status", status=400, times=None, path=path, body=body)
+        run = run_tap(sandbox, streams=CONTINUATION.streams, state=state, env=DEBUG, **SETTINGS)
+        found.search_run("token", run, secrets_of(sandbox, run, state))
+        continued, queried, *_ = received_requests(sandbox, "POST")
+    assert continued["path"] == CONTINUATION.path
+    assert queried["path"].endswith("-query")
+    assert "bad token ***" in run.errors
+    assert token[:12] not in run.errors
+    assert found.hits == []
 
 
 STRIKES: list[tuple[str, dict[str, Any]]] = [

@@ -132,6 +132,13 @@ def listing(**fields: Any) -> Response:  # noqa: ANN401
     return whole(json.dumps({"datasources": [object_]}).encode())
 
 
+def endless_pages(handler: BaseHTTPRequestHandler) -> None:
+    """Answer one datasource of 400,000 numbers, and the cursor to another page."""
+    page = int(handler.path.rpartition("cursor=")[2]) if "cursor=" in handler.path else 0
+    item = {"datasourceId": f"D{page}", "x": [*range(400_000)]}
+    send_response(handler, json.dumps({"datasources": [item], "cursor": page + 1}).encode(), 200)
+
+
 HEADER = f"datasourceId,startOfPeriod,{METRIC}.raw,{METRIC}.status,{METRIC}.qcFlags\n".encode()
 TIME = b"2026-03-08T05:00:00.000Z"
 
@@ -151,6 +158,13 @@ def halves(*metrics: str) -> bytes:
     return json.dumps({"data": items}, separators=(",", ":")).encode()
 
 
+LONG = "m" * 129_000
+LONG_NAMES = (
+    ",".join(["datasourceId,startOfPeriod", *(f"{number}{LONG}.raw" for number in range(7))])
+    + f"\nD,2026-03-08T05:00:00Z{',1' * 7}\n"
+)
+LONG_NAME = {"datasourceId": "D", "time": "2026-03-10T05:00:00Z", "metric": LONG, "raw": 1}
+NAMED = b"\x1f\x8b\x08\x08" + b"\0" * 6
 BOMB = gzip.compress(b"\n" * 50 * MIB)
 TOO_LARGE = "the reply is beyond reason: more than"
 UNZIPPED_TOO_LARGE = "the reply is beyond reason: it unzips to"
@@ -190,6 +204,12 @@ ATTACKS = (
         MEASUREMENTS,
     ),
     Attack(
+        "a file name of 7 MB in a gzip header",
+        stream_chunks(lambda: [NAMED, *times(b"a" * MIB, 7)()]),
+        "the reply is beyond reason: its gzip headers are too long",
+        ALL,
+    ),
+    Attack(
         "headers of 64 MB",
         stream_chunks(list, **{f"x{number}": "x" * 60_000 for number in range(1000)}),
         "the reply is beyond reason: it does not end",
@@ -201,6 +221,24 @@ ATTACKS = (
         whole(b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
         "it is not JSON, or not a JSON object: cut or garbled",
         (RECENT,),
+    ),
+    Attack(
+        "150 levels of JSON",
+        listing(x=json.loads("[" * 150 + "]" * 150)),
+        "more than 100 lists and objects inside each other",
+        (LIST,),
+    ),
+    Attack(
+        "pages without an end",
+        endless_pages,
+        "the list exceeds the limit of 1,000 pages, 100,000 objects, 16,777,216 bytes",
+        (LIST,),
+    ),
+    Attack(
+        "a cursor of 1 MB",
+        whole(json.dumps({"datasources": [{"datasourceId": "D"}], "next": "c" * MIB}).encode()),
+        "the link to the next page exceeds the limit of 8,000 characters",
+        (LIST,),
     ),
     Attack(
         "600,000 values",
@@ -269,6 +307,18 @@ ATTACKS = (
         whole(b",".join(b"%x.raw" % number for number in range(10**5)) + b"\n"),
         "the header is beyond reason: 100,000 columns",
         MEASUREMENTS,
+    ),
+    Attack(
+        "metrics with names of 129,000 characters",
+        whole(LONG_NAMES.encode()),
+        "the name of a metric exceeds the limit of 200 characters",
+        MEASUREMENTS,
+    ),
+    Attack(
+        "a metric with a name of 129,000 characters",
+        whole(json.dumps({"data": [LONG_NAME]}).encode()),
+        "object 1: the name of a metric exceeds the limit of 200 characters",
+        (RECENT,),
     ),
     Attack(
         "a number beyond double precision",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_clarity.api import response_body, session, transport
 from tap_clarity.api.errors import ClarityError, TransientError
+from tap_clarity.api.redaction import Redactor
 from tap_clarity.planning.bookmarks import ReportBookmark
 
 if TYPE_CHECKING:
@@ -16,6 +17,26 @@ if TYPE_CHECKING:
     import requests
 
     from tap_clarity.api.transport import Request, Response, Transport
+
+
+def disable_log_filter() -> None:
+    """As if nobody redacted what is logged."""
+    Redactor.install = lambda _: None  # type: ignore[method-assign,assignment]
+
+
+def enable_library_logging_unfiltered() -> None:
+    disable_log_filter()
+    enable_library_logging()
+
+
+def log_bodies_unfiltered() -> None:
+    disable_log_filter()
+    log_bodies()
+
+
+def quote_library_errors_unfiltered() -> None:
+    disable_log_filter()
+    quote_library_errors()
 
 
 def enable_library_logging() -> None:

@@ -16,6 +16,7 @@ from tap_clarity.api.error_mapping import (
     MAX_RETRY_AFTER,
     NETWORK,
     Statuses,
+    error_code,
     error_message,
     network_error,
     parse_retry_after,
@@ -31,6 +32,7 @@ from tap_clarity.api.errors import (
     TooManyRequestsError,
     TransientError,
 )
+from tap_clarity.api.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,23 +90,41 @@ def test_each_status_is_one_kind_of_error(
     ],
 )
 def test_the_message_of_an_error_becomes_one_short_line(body: bytes, message: str) -> None:
-    assert error_message(body) == message
+    assert error_message(body, str) == message
 
 
-@pytest.mark.parametrize("secrets", [["canary"], ["", "canary"], ["other", "canary"]])
+@pytest.mark.parametrize("others", [[], ["", "other"], ["another-token"]])
 @pytest.mark.parametrize("body", [b'{"message": "canary, canary!"}', b"canary, canary!"])
-def test_secrets_are_not_repeated(body: bytes, secrets: Iterable[str]) -> None:
-    assert error_message(body, secrets) == "***, ***!"
+def test_secrets_are_not_repeated(body: bytes, others: Iterable[str]) -> None:
+    secrets = Redactor("canary")
+    for other in others:
+        secrets.add(other)
+    assert error_message(body, secrets.redact) == "***, ***!"
 
 
 def test_a_secret_is_hidden_before_the_line_is_cut() -> None:
-    assert "canary" not in error_message(b"x" * 190 + b"canary-long-token", ["canary-long-token"])
+    assert "canary" not in error_message(
+        b"x" * 190 + b"canary-long-token", Redactor("canary-long-token").redact
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        (b"<Error><Code>AccessDenied</Code><Sig>canary</Sig></Error>", "AccessDenied"),
+        (b"<html>canary", "an HTML or XML page"),
+        (b'{"message": "canary"}', ""),
+        (b"/files/canary/a.csv", ""),
+    ],
+)
+def test_only_the_error_code_of_a_file_host_is_quoted(body: bytes, quoted: str) -> None:
+    assert error_code(body, str) == quoted
 
 
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 @settings(max_examples=200, print_blob=True)
 def test_any_message_is_one_printable_line(body: bytes) -> None:
-    message = error_message(body)
+    message = error_message(body, str)
     assert message.isprintable()
     assert len(message) <= 200
 

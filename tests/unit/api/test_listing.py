@@ -132,6 +132,15 @@ def test_an_id_stays_one_part_of_the_path(
         RESOURCES[name][0](client)
 
 
+@pytest.mark.parametrize("id_", ["", "..", "a\n", "x" * 201])
+def test_an_id_that_is_no_part_of_a_path_is_not_requested(
+    client: ClarityClient, sandbox: Sandbox, id_: str
+) -> None:
+    with pytest.raises(MalformedResponseError, match="an id is empty, too long, or no plain text"):
+        client.get_datasource(id_)
+    assert not sandbox.requests
+
+
 def test_all_alarms_are_asked_for_active_or_not_since_ever(
     client: ClarityClient, sandbox: Sandbox
 ) -> None:
@@ -239,6 +248,9 @@ def test_a_truncated_list_without_a_way_on_is_an_error(
         ([([A], "https://elsewhere.example/v2/devices/nodes")], [A], "leads out of the API"),
         ([([A], "//elsewhere.example/v2/devices/nodes")], [A], "leads out of the API"),
         ([([A], "https://[")], [A], "leads out of the API"),
+        ([([A], "c" * 8_001)], [A], "exceeds the limit of 8,000 characters"),
+        ([([A], "/v2/devices/nodes?after=" + "c" * 8_000)], [A], "exceeds the limit of 8,000"),
+        ([([A], "/v2/x\x1b[2J\u2028")], [A], "others than printable ones"),
     ],
 )
 def test_pages_that_lead_nowhere_are_an_error_and_what_was_read_stays(
@@ -265,6 +277,32 @@ def test_the_number_of_pages_is_limited(
     listing = RESOURCES["nodes"][0](client)
     assert len(sandbox.requests) == len(listing.objects) == 3
     assert "exceeds the limit of 3 pages" in str(listing.error)
+
+
+LIMITS: dict[str, tuple[int, list[Any], int]] = {
+    "MAX_OBJECTS": (4, [A, {}, {}, {}], 2),
+    "MAX_LIST_BYTES": (140, [A | {"x": "y" * 10}], 3),
+    "MAX_LIST_VALUES": (14, [A | {"x": [1, 2]}], 3),
+}
+"""Each with a value, a page of which two are within it, and how many are requested."""
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_all_pages_together_have_a_limit(
+    client: ClarityClient,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    limit, page, requests = LIMITS[name]
+    monkeypatch.setattr(f"tap_clarity.api.listing.{name}", limit)
+    for number in range(4):
+        items = [{**page[0], "nodeId": f"A{number}"}, *page[1:]]
+        answer(sandbox, {"nodes": items, "nextPage": number + 2}, times=1)
+    listing = RESOURCES["nodes"][0](client)
+    assert len(sandbox.requests) == requests
+    assert [item["nodeId"] for item in listing.objects] == ["A0", "A1"]
+    assert f"{limit} " in str(listing.error)
 
 
 def test_a_page_that_fails_keeps_what_was_read(client: ClarityClient, sandbox: Sandbox) -> None:

@@ -142,6 +142,24 @@ def test_no_cookie_is_kept(connect: Connect) -> None:
     assert [asked.headers.get("cookie") for asked in here.requests] == [None, None]
 
 
+def test_no_cookie_is_sent_along_a_chain_of_redirects(connect: Connect) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        to = {"/x": f"{there.url}/y", "/z": "/end"}.get(handler.path)
+        if to:
+            send_response(handler, b"", 302, Location=to, Set_Cookie=f"a{handler.path[1:]}=b")
+        else:
+            send_response(handler)
+
+    def send_back(handler: BaseHTTPRequestHandler) -> None:
+        send_response(handler, b"", 302, Location=f"{here.url}/z", Set_Cookie="c=d; Path=/")
+
+    with serve_http(answer) as here, serve_http(send_back) as there:
+        send(connect(here.url))
+    assert [asked.target for asked in here.requests] == ["/x", "/z", "/end"]
+    for asked in [*here.requests, *there.requests]:
+        assert "cookie" not in asked.headers
+
+
 def test_a_circle_of_redirects_is_an_error(connect: Connect, clock: FakeClock) -> None:
     with (
         serve_http(redirect("/x")) as here,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,9 @@ def answering() -> Iterator[AnsweringHost]:
         # One that is no address is not left out: its file would be missing.
         ({"urls": [A, "b.csv"]}, (A, "b.csv")),
         ({"urls": [], "query": {"callback": A}}, ()),
+        # An honest report without rows may name a page of help.
+        ({"urls": [], "help": A, "owner": {"site": B}}, ()),
+        ({"urls": [{"url": A}], "help": B}, (A,)),
         ({"urls": "none"}, ()),
         ({"urls": None}, ()),
         ({"urls": [A], "reportStatus": "in-progress"}, ()),
@@ -82,6 +86,12 @@ def test_files_are_found_wherever_the_record_names_them(
     answering: AnsweringHost, record: dict[str, Any], urls: tuple[str, ...]
 ) -> None:
     assert answering.poll(**record).urls == urls
+
+
+def test_a_long_record_is_read_fast(answering: AnsweringHost) -> None:
+    began = time.monotonic()
+    assert answering.poll(x=[0] * 300_000, url=A).urls == (A,)
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(("id_", "read"), [("JB1", "JB1"), (7, "7")])

@@ -9,18 +9,26 @@ import json
 import tempfile
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_clarity.api.errors import TransientError, UnavailableError
-from tap_clarity.api.response_body import MAX_IN_MEMORY, open_decompressed, read_json, verify_body
+from tap_clarity.api.response_body import (
+    MAX_IN_MEMORY,
+    MAX_JSON_DEPTH,
+    open_decompressed,
+    read_json,
+    read_text,
+    verify_body,
+)
 from tap_clarity.api.transport import Request
 from tests.support.http_server import send_response, serve_http
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from http.server import BaseHTTPRequestHandler
 
     from tests.support.api_types import Connect
@@ -146,6 +154,56 @@ def test_a_truncated_response_is_an_error(cut: slice) -> None:
     with pytest.raises(TransientError, match=r"^the reply is cut or damaged"):
         read_json(file)
     assert file.closed
+
+
+@pytest.mark.parametrize("wrap", ["[%s]", '{"a": %s}', '{"a": [1, %s, "b"]}'])
+def test_json_is_read_to_a_depth(wrap: str) -> None:
+    levels = MAX_JSON_DEPTH // (wrap.count("[") + wrap.count("{"))
+    text = "[0%s]" % (",0" * MAX_JSON_DEPTH)
+    for _ in range(levels - 1):
+        text = wrap % text
+    assert read_json(io.BytesIO(text.encode())) == json.loads(text)
+    text = wrap % wrap % text
+    with pytest.raises(UnavailableError, match="more than 100 lists and objects inside each other"):
+        read_json(io.BytesIO(text.encode()))
+
+
+def test_a_flat_document_has_no_depth() -> None:
+    document = ["[" * 1_000, {"a": [","] * 1_000}]
+    assert read_json(io.BytesIO(json.dumps(document).encode())) == document
+
+
+NAMED = b"\x1f\x8b\x08\x08" + b"\0" * 6
+EMPTY = gzip.compress(b"")
+SLOW = {
+    "a file name without an end": NAMED + b"a" * 5_000_000,
+    "a long file name": NAMED + b"a" * 5_000_000 + b"\0" + gzip.compress(WHOLE)[10:],
+    "many file names": (NAMED + b"a" * 10_000 + b"\0" + gzip.compress(WHOLE)[10:]) * 500,
+    "many empty members": EMPTY * 250_000,
+}
+
+
+@pytest.mark.parametrize("read", [read_json, verify_body])
+@pytest.mark.parametrize("body", SLOW.values(), ids=SLOW)
+def test_a_body_of_gzip_headers_is_rejected_fast(
+    body: bytes, read: Callable[[BinaryIO], Any]
+) -> None:
+    file, began = io.BytesIO(body), time.monotonic()
+    with pytest.raises(UnavailableError, match="its gzip headers are too long"):
+        read(file)
+    assert file.closed
+    assert time.monotonic() - began < 1
+
+
+@given(st.lists(st.tuples(st.binary(max_size=99), st.sampled_from([0, 1, 30_000])), max_size=4))
+@settings(max_examples=50, print_blob=True)
+def test_members_of_a_gzipped_body_are_read_one_after_another(
+    members: list[tuple[bytes, int]],
+) -> None:
+    zipped = EMPTY + b"".join(gzip.compress(content) + b"\0" * zeros for content, zeros in members)
+    assert read_text(io.BytesIO(zipped)) == b"".join(content for content, _ in members)
+    with pytest.raises(TransientError, match="cut or damaged"):
+        read_text(io.BytesIO(zipped + b"x"))
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=50).map(lambda noise: b"\x1f\x8b" + noise))

@@ -17,6 +17,7 @@ from tap_clarity.api.errors import (
     ClarityError,
     FileError,
     KeyRejectedError,
+    MalformedResponseError,
     QuotaExhaustedError,
     RequestRejectedError,
     UnavailableError,
@@ -324,6 +325,57 @@ def test_no_message_repeats_the_key_or_the_token(connect: Connect, sandbox: Sand
     with pytest.raises(RequestRejectedError) as caught:
         connect(sandbox.url, key=key).request(call, lambda reply: reply)
     assert "'*** may not use ***'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://api.invalid/tenant1/../tenant2/steal",
+        "http://api.invalid/tenant1/%2e%2E/tenant2/steal",
+        "http://api.invalid/tenant1/v2\\..\\..\\tenant2",
+        "http://api.invalid/tenant1/v2%2f..%5c../tenant2",
+        "../../tenant2/steal",
+        "/tenant2/steal",
+        "http://api.invalid/tenant12/steal",
+    ],
+)
+def test_a_link_out_of_the_api_is_rejected(connect: Connect, link: str) -> None:
+    message = r"GET /v2/x: the link .* leads out of the API"
+    with pytest.raises(MalformedResponseError, match=message):
+        connect("http://api.invalid/tenant1").resolve_link(link, "/v2/x")
+
+
+@pytest.mark.parametrize(
+    ("link", "path"),
+    [
+        ("y?page=2&at=../..", "/v2/y?page=2&at=../.."),
+        ("../v2/y", "/v2/y"),
+        ("?page=2", "/v2/x?page=2"),
+        ("/tenant1/v2/a..b/...", "/v2/a..b/..."),
+        ("http://api.invalid/tenant1/v2/x?page=2", "/v2/x?page=2"),
+    ],
+)
+def test_a_link_within_the_api_is_followed(connect: Connect, link: str, path: str) -> None:
+    assert connect("http://api.invalid/tenant1").resolve_link(link, "/v2/x") == path
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["/v2/x\x1b[31mFORGED\x1b[2J", "/v2/\u2028\u0085", "/v2/\x0b", "\t/v2", "/" + "A" * 8_000],
+    ids=["escape", "separators", "vertical tab", "tab", "long"],
+)
+def test_a_link_that_is_not_printable_or_too_long_is_rejected(connect: Connect, link: str) -> None:
+    with pytest.raises(MalformedResponseError) as caught:
+        connect("http://api.invalid").resolve_link(link, "/v2/x")
+    assert str(caught.value) == (
+        "GET /v2/x: the link to the next page exceeds the limit of 8,000 characters, or is not "
+        "printable: ask Clarity's support"
+    )
+
+
+def test_a_request_is_named_in_one_short_line() -> None:
+    assert str(Request("GET", "/v2/x\x1b[31m\u2028\x0b?org=a")) == "GET /v2/x [31m"
+    assert len(str(Request("GET", "/" + "A" * 7_000))) == 200
 
 
 def test_each_try_is_logged_in_one_line(

@@ -145,6 +145,12 @@ def test_rows_without_a_metric_are_refused(columns: list[str]) -> None:
     assert read(file_of(*columns).splitlines()[0], REPORT) == []
 
 
+def test_the_name_of_a_metric_has_a_limit() -> None:
+    assert only(read(file_of(f"{'m' * 200}.raw", cells=["1"]), REPORT)).metric == "m" * 200
+    with pytest.raises(UnreadableError, match="name of a metric exceeds the limit of 200"):
+        read(file_of(f"{'m' * 201}.raw", cells=["1"]), REPORT)
+
+
 def test_no_two_metrics_have_a_name_or_label_in_common() -> None:
     metrics = load_dictionary().values()
     assert len({fold(each.metric) for each in metrics}) == len(metrics)

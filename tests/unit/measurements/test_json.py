@@ -246,6 +246,8 @@ def test_what_is_no_reply_is_refused(content: bytes, reason: str) -> None:
         ({"metric": None}, "no metric"),
         ({"metric": ""}, "no metric"),
         ({"metric": "a\0"}, "not a text"),
+        ({"metric": "m" * 201}, "object 2: the name of a metric exceeds the limit of 200"),
+        ({"metric": None, "m" * 201: {"raw": 1}}, "the name of a metric exceeds the limit of 200"),
         ({"raw": True}, "not a number"),
         ({"value": False}, "not a number"),
         ({"raw": "one"}, "not a number"),

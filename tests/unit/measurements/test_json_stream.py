@@ -82,6 +82,21 @@ def test_a_value_without_an_end_is_rejected(monkeypatch: pytest.MonkeyPatch) -> 
     assert endless.tell() < 2000
 
 
+def test_a_long_value_is_decoded_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = list[int]()
+
+    def decode(text: str, position: int) -> tuple[Any, int]:
+        decoded.append(len(text))
+        return json.JSONDecoder().raw_decode(text, position)
+
+    monkeypatch.setattr(json_stream, "CHUNK", 100)
+    monkeypatch.setattr(json_stream, "_decode", decode)
+    document = {"a": ["x" * 50_000] * 4}
+    assert gathered(json.dumps(document).encode()) == document
+    assert len(decoded) < 40
+    assert sum(decoded) < 1_000_000
+
+
 def test_a_long_list_needs_no_memory() -> None:
     item = {"datasourceId": "DAAAA0001", "metric": "pm2_5ConcMass1HourMean", "raw": 1.5}
     content = io.BytesIO(json.dumps({"data": [item] * 100_000}).encode())

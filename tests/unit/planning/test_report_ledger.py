@@ -105,6 +105,11 @@ def test_a_state_holds_a_hundred_rejected_ids() -> None:
     assert ledger.ids_left_out(TODAY) == tuple(f"N{number}" for number in range(1, 101))
 
 
+@pytest.mark.parametrize("id_", ["", "..", "A\nERROR", "A" * 201])
+def test_a_state_holds_no_malformed_id(id_: str) -> None:
+    assert BOTH.leave_out(id_, TODAY) == BOTH
+
+
 def test_ids_that_are_rejected_are_left_out_for_thirty_days_from_the_last_one_on() -> None:
     ledger = ReportLedger().leave_out("A", TODAY)
     assert ledger.ids_left_out(TODAY + 29 * DAY) == ("A",)

@@ -143,6 +143,9 @@ def test_unknown_fields_are_kept_at_every_depth() -> None:
     [
         ({"nodeId": "a", "node_id": "b"}, {"node_id": "a"}, {"node_id": "b"}),
         ({"nodeId": 5, "node_id": "b"}, {"node_id": None}, {"node_id": 5, "node_id_": "b"}),
+        ({"node_id": "b", "nodeId": "a"}, {"node_id": "a"}, {"node_id": "b"}),
+        ({"NodeId": "b", "nodeId": None}, {"node_id": None}, {"node_id": "b"}),
+        ({"node_id": "b", "NodeId": "a"}, {"node_id": "b"}, {"node_id": "a"}),
         (
             {"nodeId": "a", "newField": 1, "new_field": 2},
             {"node_id": "a"},
