@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from tap_clarity.core.frequencies import FREQUENCIES, Frequency
-from tap_clarity.core.timestamps import parse_instant
+from tap_clarity.core.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -251,7 +251,7 @@ class Settings:
         for name in ("report_window_days", "lookback_days"):
             given[name] = getattr(frequency, name) if given[name] is None else given[name]
         for name in ("start_date", "end_date"):
-            given[name] = parse_instant(given[name]) if given[name] else None
+            given[name] = parse_timestamp(given[name]) if given[name] else None
         for name in ("datasource_ids", "node_ids", "reference_site_ids"):
             given[name] = tuple(sorted(set(given[name]))) if given[name] else None
         return cls(

@@ -44,7 +44,7 @@ from tap_clarity.streams.devices import (
 )
 from tap_clarity.streams.metrics import Metrics
 from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.report_kinds import REPORT_KINDS
+from tap_clarity.streams.report_sources import REPORT_KINDS
 from tap_clarity.streams.reports import ReportStream
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tap_clarity.demo import environment
+from tap_clarity.demo import venv
 from tap_clarity.demo.steps import ROOT, StepError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _WITHOUT_COVERAGE = [
 def main(pytest_arguments: Sequence[str]) -> int:
     """Run everything, also after a failure: who has to mend wants to see it all at once."""
     try:
-        environment.prepare("the tap, Meltano and the tools for testing")
+        venv.prepare("the tap, Meltano and the tools for testing")
         failed = [name for name, command in _STATIC_CHECKS.items() if not _check(name, command)]
         failed += _tests(pytest_arguments)
     except StepError as error:
@@ -91,9 +91,9 @@ def _succeeds(command: Sequence[str]) -> bool:
 
 
 def _installed(command: Sequence[str]) -> list[str]:
-    return [str(environment.BIN / command[0]), *command[1:]]
+    return [str(venv.BIN / command[0]), *command[1:]]
 
 
 def _environment() -> dict[str, str]:
     """Where tests find `tap-clarity` and `clarity-sandbox` by name."""
-    return os.environ | {"PATH": f"{environment.BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    return os.environ | {"PATH": f"{venv.BIN}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -20,13 +20,13 @@ from tap_clarity.api.errors import (
 )
 from tap_clarity.api.files import read_files
 from tap_clarity.api.listing import Listing, read_list
-from tap_clarity.api.recent import MAX_RECENT_BYTES, RecentResponse, read_recent
-from tap_clarity.api.report_records import ReportRecord, read_report_id, read_report_record
+from tap_clarity.api.recent_responses import MAX_RECENT_BYTES, RecentResponse, read_recent
+from tap_clarity.api.report_responses import ReportRecord, read_report_id, read_report_record
 from tap_clarity.api.response_body import JsonObject, read_object
 from tap_clarity.api.transport import COMPLETE, Request, Transport
-from tap_clarity.core.timestamps import Window, format_instant
-from tap_clarity.core.validators import is_id
-from tap_clarity.planning.reports import Report, ReportStatus
+from tap_clarity.core.timestamps import Window, format_timestamp
+from tap_clarity.core.validators import is_valid_id
+from tap_clarity.planning.report_steps import Report, ReportStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,7 +121,7 @@ class ClarityClient:
         # 400.
         body = {**query, "format": "csv-wide", "replyWithContinuationToken": True}
         if start:
-            body["startTime"] = format_instant(start)
+            body["startTime"] = format_timestamp(start)
         request = Request("POST", f"{RECENT}-query", body=body, max_bytes=MAX_RECENT_BYTES)
         return self._read_recent(request, open_body)
 
@@ -147,8 +147,8 @@ class ClarityClient:
         """
         body = {
             **query,
-            "startTime": format_instant(window.start),
-            "endTime": format_instant(window.end),
+            "startTime": format_timestamp(window.start),
+            "endTime": format_timestamp(window.end),
         }
         request = Request(
             "POST", REPORTS, body=body, is_idempotent=False, statuses=REQUEST_STATUSES
@@ -214,7 +214,7 @@ class ClarityClient:
 
 
 def _quote(id_: str) -> str:
-    if not is_id(id_):
+    if not is_valid_id(id_):
         raise MalformedResponseError(
             f"an id is empty, too long, or no plain text: {one_line(id_)!r}"
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tap_clarity.api.transport import Response, Transport
     from tap_clarity.core.timestamps import Window
-    from tap_clarity.planning.reports import Report
+    from tap_clarity.planning.report_steps import Report
 
 T = TypeVar("T")
 

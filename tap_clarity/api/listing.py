@@ -14,7 +14,7 @@ from tap_clarity.api.response_body import (
     parse_json,
     read_text,
 )
-from tap_clarity.core.validators import is_id
+from tap_clarity.core.validators import is_valid_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,4 +178,4 @@ def _has_texts(item: Any, keys: Sequence[str]) -> bool:  # noqa: ANN401
 
 
 def _has_ids(item: Any, keys: Sequence[str]) -> bool:  # noqa: ANN401
-    return isinstance(item, dict) and all(is_id(item.get(key)) for key in keys)
+    return isinstance(item, dict) and all(is_valid_id(item.get(key)) for key in keys)

@@ -23,7 +23,7 @@ from tap_clarity.api.errors import (
     MalformedResponseError,
     RequestRejectedError,
 )
-from tap_clarity.api.report_requests import RequestSender
+from tap_clarity.api.report_sender import RequestSender
 from tap_clarity.api.report_waits import (
     MAX_POLL_INTERVAL,
     BuildTimes,
@@ -31,7 +31,7 @@ from tap_clarity.api.report_waits import (
     ReadyFiles,
     WaitBudget,
 )
-from tap_clarity.planning.reports import (
+from tap_clarity.planning.report_steps import (
     MAX_PENDING_TIME,
     STALE_AFTER,
     NextStep,
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from tap_clarity.api.client import ClarityClient
-    from tap_clarity.api.report_records import ReportRecord
-    from tap_clarity.api.report_requests import Lane
+    from tap_clarity.api.report_responses import ReportRecord
+    from tap_clarity.api.report_sender import Lane
     from tap_clarity.core.clock import Clock
 
 T = TypeVar("T")

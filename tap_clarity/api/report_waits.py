@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.planning.reports import MAX_PENDING_TIME
+from tap_clarity.planning.report_steps import MAX_PENDING_TIME
 
 if TYPE_CHECKING:
     from datetime import datetime

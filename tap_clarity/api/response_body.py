@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from tap_clarity.api.error_mapping import network_error
 from tap_clarity.api.errors import MalformedResponseError, TransientError, UnavailableError
-from tap_clarity.core.validators import is_text
+from tap_clarity.core.validators import is_storable_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +215,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401
             f"the reply is beyond reason: more than {MAX_JSON_DEPTH} lists and objects inside each "
             "other"
         )
-    if b"\\u" in text and not all(map(is_text, _texts(document))):
+    if b"\\u" in text and not all(map(is_storable_text, _texts(document))):
         raise MalformedResponseError(
             "the reply has a text that no database holds, with a NUL or half a character: "
             "ask Clarity's support"

@@ -36,6 +36,7 @@ from tap_clarity.api.errors import (
     UnavailableError,
     one_line,
 )
+from tap_clarity.api.limited_session import KEY_HEADER, new_session
 from tap_clarity.api.redaction import Redactor
 from tap_clarity.api.response_body import (
     MAX_IN_MEMORY,
@@ -43,7 +44,6 @@ from tap_clarity.api.response_body import (
     open_decompressed,
     receive,
 )
-from tap_clarity.api.session import KEY_HEADER, new_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping

@@ -5,18 +5,18 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from tap_clarity.planning.backfill_end import estimate_backfill_end
 from tap_clarity.planning.due import allocate_quota
-from tap_clarity.planning.forecast import estimate_backfill_end
-from tap_clarity.planning.recovery import ContinueToken
+from tap_clarity.planning.recent_steps import ContinueToken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tap_clarity.core.timestamps import Window
+    from tap_clarity.planning.backfill_end import StreamPlan
     from tap_clarity.planning.due import Due
-    from tap_clarity.planning.forecast import StreamPlan
-    from tap_clarity.planning.recovery import QueryCache
+    from tap_clarity.planning.recent_steps import QueryCache
     from tap_clarity.planning.report_ledger import ReportLedger
 
 RECENT = "recent_measurements"

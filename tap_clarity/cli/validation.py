@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_clarity.api.errors import one_line
-from tap_clarity.core.timestamps import EPOCH, parse_instant
-from tap_clarity.core.validators import is_id, is_text
+from tap_clarity.core.timestamps import EPOCH, parse_timestamp
+from tap_clarity.core.validators import is_storable_text, is_valid_id
 from tap_clarity.output.batch import batch_problems
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _impossible_dates(config: Mapping[str, Any]) -> Iterator[str]:
     dates: dict[str, datetime] = {}
     for name in ("start_date", "end_date"):
         try:
-            dates |= {} if config.get(name) is None else {name: parse_instant(config[name])}
+            dates |= {} if config.get(name) is None else {name: parse_timestamp(config[name])}
         except ValueError as error:
             yield f"setting {name} is {error}: write 2026-01-31 or 2026-01-31T12:00:00Z"
     for name, date in dates.items():
@@ -125,9 +125,9 @@ def _impossible_dates(config: Mapping[str, Any]) -> Iterator[str]:
 def _impossible_texts(config: Mapping[str, Any]) -> Iterator[str]:
     for name in ("org", *_ID_LISTS):
         given = config.get(name) or []
-        if not all(map(is_id, [given] if isinstance(given, str) else given)):
+        if not all(map(is_valid_id, [given] if isinstance(given, str) else given)):
             yield f"setting {name} is no id, or has one that is none: too long, or no plain text"
-    if not is_text(config.get("metric_select") or ""):
+    if not is_storable_text(config.get("metric_select") or ""):
         yield "setting metric_select has a character that cannot belong there"
 
 

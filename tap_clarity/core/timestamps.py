@@ -9,7 +9,7 @@ DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse_instant(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Read an ISO 8601 instant; without a zone it means UTC, without a time 00:00.
 
     What is finer than a millisecond is dropped: neither Clarity nor a record can say it.
@@ -33,7 +33,7 @@ def parse_instant(text: str) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
-def format_instant(instant: datetime) -> str:
+def format_timestamp(instant: datetime) -> str:
     """Write an instant as records carry it: `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

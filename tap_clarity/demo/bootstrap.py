@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tap_clarity.demo import environment
+from tap_clarity.demo import venv
 from tap_clarity.demo.steps import ROOT, StepError
 
 _INTERRUPTED = 130
@@ -13,15 +13,15 @@ _INTERRUPTED = 130
 
 def main() -> int:
     print("tap-clarity demo. The data is invented, so no key is needed.")
-    if not environment.VENV.exists():
+    if not venv.VENV.exists():
         print("The first run installs things and takes a minute or two.")
     print(flush=True)
     try:
-        environment.prepare("Meltano and the tap", "--inexact", "--no-dev", "--group=demo")
+        venv.prepare("Meltano and the tap", "--inexact", "--no-dev", "--group=demo")
         return subprocess.run(
-            [environment.BIN / "python", "-m", "tap_clarity.demo.load"],
+            [venv.BIN / "python", "-m", "tap_clarity.demo.run"],
             cwd=ROOT,
-            env=environment.clean_environment(),
+            env=venv.clean_environment(),
             check=False,
         ).returncode
     except StepError as error:

@@ -9,7 +9,7 @@ import logging
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
-from tap_clarity.core.timestamps import parse_instant
+from tap_clarity.core.timestamps import parse_timestamp
 from tap_clarity.measurements.column_labels import fold, group_columns, parse_column
 from tap_clarity.measurements.model import (
     PARSE_ERRORS,
@@ -21,7 +21,7 @@ from tap_clarity.measurements.model import (
     read_text,
     read_word,
 )
-from tap_clarity.measurements.row_check import RowCheck, epoch_milliseconds
+from tap_clarity.measurements.row_anomalies import RowCheck, epoch_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -269,7 +269,7 @@ def read_without_readings(row: list[str], header: Header, expected: Expected) ->
         raise UnreadableError(f"no {expected.id_field}")
     if not expected.allows_frequency(header.cell(row, "output_frequency")):
         raise UnreadableError(f"not of the frequency {expected.frequency.name}")
-    time = parse_instant(header.cell(row, "time"))
+    time = parse_timestamp(header.cell(row, "time"))
     return Measurement(
         id=id_,
         source_id=read_word(header.cell(row, "source_id")),
@@ -285,7 +285,7 @@ def read_without_readings(row: list[str], header: Header, expected: Expected) ->
 def _period_end(text: str, time: datetime, expected: Expected) -> datetime | None:
     if expected.frequency.period is None:
         return None
-    return time + expected.frequency.period if is_missing(text) else parse_instant(text)
+    return time + expected.frequency.period if is_missing(text) else parse_timestamp(text)
 
 
 def read_reading(row: list[str], columns: MetricColumns) -> Reading:

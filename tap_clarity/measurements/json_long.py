@@ -8,10 +8,10 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from tap_clarity.core.timestamps import parse_instant
+from tap_clarity.core.timestamps import parse_timestamp
 from tap_clarity.measurements.column_labels import canonical_metric
 from tap_clarity.measurements.csv_wide import read_flags
-from tap_clarity.measurements.json_names import AttributeNames, NameList
+from tap_clarity.measurements.json_attribute_names import AttributeNames, NameList
 from tap_clarity.measurements.json_stream import read_members
 from tap_clarity.measurements.model import (
     PARSE_ERRORS,
@@ -200,7 +200,7 @@ def _key(item: JsonObject, expected: Expected) -> tuple[str, datetime]:
         raise UnreadableError("no datasourceId")
     if not expected.allows_frequency(str(item.get("outputFrequency"))):
         raise UnreadableError(f"not of the frequency {expected.frequency.name}")
-    return id_, parse_instant(item.get("startOfPeriod") or item.get("time") or "")
+    return id_, parse_timestamp(item.get("startOfPeriod") or item.get("time") or "")
 
 
 def _measurement(
@@ -217,7 +217,7 @@ def _measurement(
         source_id=_text(items[0].get("sourceId")),
         source_type=_text(items[0].get("sourceType")),
         time=time,
-        period_end=None if period is None else parse_instant(end) if end else time + period,
+        period_end=None if period is None else parse_timestamp(end) if end else time + period,
         latitude=location[0],
         longitude=location[1],
         readings=[reading for item in items for reading in _readings(item)],

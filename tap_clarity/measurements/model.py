@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_clarity.core.validators import is_text
+from tap_clarity.core.validators import is_storable_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,7 +86,7 @@ def read_text(text: str) -> str:
     Raises:
         ValueError: If databases cannot store it: it has a NUL, or half of a surrogate pair.
     """
-    if not is_text(text):
+    if not is_storable_text(text):
         raise ValueError("not a text: it holds a NUL or half a character")
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.core.timestamps import format_instant
+from tap_clarity.core.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,8 +43,8 @@ class Layout(ABC):
             "output_frequency": self._expected.frequency.name,
             "latitude": measurement.latitude,
             "longitude": measurement.longitude,
-            "time": format_instant(measurement.time),
-            "period_end": None if end is None else format_instant(end),
+            "time": format_timestamp(measurement.time),
+            "period_end": None if end is None else format_timestamp(end),
         }
 
 

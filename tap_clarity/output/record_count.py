@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tap_clarity.core.timestamps import format_instant
+from tap_clarity.core.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ class RecordCount:
     def __init__(self, *starts: datetime) -> None:
         self.all = 0
         self.since = [0] * len(starts)
-        self._starts = [format_instant(start) for start in starts]
+        self._starts = [format_timestamp(start) for start in starts]
 
     def add_lines(self, lines: Lines) -> None:
         """Count the records in lines."""

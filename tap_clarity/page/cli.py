@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_clarity.core.timestamps import parse_instant
+from tap_clarity.core.timestamps import parse_timestamp
 from tap_clarity.page.errors import PageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _build(file: Path, page: Path, now: datetime) -> str:
 
 def _timestamp(text: str) -> datetime:
     try:
-        return parse_instant(text)
+        return parse_timestamp(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from tap_clarity.page import charts, formatting
 from tap_clarity.page.completeness import Coverage, Gap, days_of
 from tap_clarity.page.queries import shown_metrics
-from tap_clarity.page.stations import StationRow, measured_metrics, station_labels, station_rows
+from tap_clarity.page.station_table import (
+    StationRow,
+    measured_metrics,
+    station_labels,
+    station_rows,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,12 +12,12 @@ from tap_clarity.planning.due import Progress, Slot
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.state_values import (
     read_count,
-    read_instant,
     read_list,
     read_optional,
     read_time,
+    read_timestamp,
     read_window,
-    short_instant,
+    short_timestamp,
     window_pair,
 )
 from tap_clarity.planning.windows import merged, without
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_clarity.core.timestamps import Window
-    from tap_clarity.planning.reports import Report
+    from tap_clarity.planning.report_steps import Report
     from tap_clarity.planning.state_values import State
 
 VERSION = 1
@@ -92,9 +92,9 @@ class RecentBookmark:
             fingerprint=read_optional(state, "fingerprint", str),
             datasources=read_optional(state, "datasources", str),
             token=read_optional(state, "continuation_token", str),
-            issued_at=_past_instant(state, "token_issued_at"),
-            covered_until=_past_instant(state, "covered_until"),
-            cache_queried_at=_past_instant(state, "cache_queried_at"),
+            issued_at=_read_run_time(state, "token_issued_at"),
+            covered_until=_read_run_time(state, "covered_until"),
+            cache_queried_at=_read_run_time(state, "cache_queried_at"),
             records_since_query=read_count(state.get("records_since_query") or 0),
             gaps=merged(map(read_window, read_list(state, "gaps"))),
             ledger=ReportLedger.from_state(state),
@@ -107,9 +107,9 @@ class RecentBookmark:
             "fingerprint": self.fingerprint,
             "datasources": self.datasources,
             "continuation_token": self.token,
-            "token_issued_at": short_instant(self.issued_at),
-            "covered_until": short_instant(self.covered_until),
-            "cache_queried_at": short_instant(self.cache_queried_at),
+            "token_issued_at": short_timestamp(self.issued_at),
+            "covered_until": short_timestamp(self.covered_until),
+            "cache_queried_at": short_timestamp(self.cache_queried_at),
             "records_since_query": self.records_since_query,
             "gaps": [window_pair(gap) for gap in self.gaps],
             **self.ledger.to_state(),
@@ -183,7 +183,7 @@ class ReportBookmark:
         """Read a stream's state."""
         return cls(
             fingerprint=read_optional(state, "fingerprint", str),
-            start=_past_instant(state, "start_date"),
+            start=_read_run_time(state, "start_date"),
             access_start=read_time(state, "access_start"),
             covered=merged(map(read_window, read_list(state, "covered"))),
             slot=_read_slot(state),
@@ -195,15 +195,15 @@ class ReportBookmark:
         return {
             "version": VERSION,
             "fingerprint": self.fingerprint,
-            "start_date": short_instant(self.start),
-            "access_start": short_instant(self.access_start),
+            "start_date": short_timestamp(self.start),
+            "access_start": short_timestamp(self.access_start),
             "covered": [window_pair(window) for window in self.covered],
             "slot": _slot_to_state(self.slot) if self.slot else [],
             **self.ledger.to_state(),
         }
 
 
-def _past_instant(state: Mapping[str, Any], name: str) -> datetime | None:
+def _read_run_time(state: Mapping[str, Any], name: str) -> datetime | None:
     """Read when the tap has run: a junk year would make a gap of centuries."""
     instant = read_time(state, name)
     if instant and instant < LONG_AGO:
@@ -214,8 +214,8 @@ def _past_instant(state: Mapping[str, Any], name: str) -> datetime | None:
 def _slot_to_state(slot: Slot) -> list[Any]:
     """Write a slot; its windows to read again stand behind its two instants."""
     return [
-        short_instant(slot.start),
-        short_instant(slot.until),
+        short_timestamp(slot.start),
+        short_timestamp(slot.until),
         *map(window_pair, slot.reread),
     ]
 
@@ -226,5 +226,5 @@ def _read_slot(state: Mapping[str, Any]) -> Slot | None:
             return None
         case [start, until, *reread]:
             windows = tuple(merged(map(read_window, reread)))
-            return Slot(read_instant(start), read_instant(until), windows)
+            return Slot(read_timestamp(start), read_timestamp(until), windows)
     raise ValueError("slot is not a pair of instants with windows")

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.core.validators import is_id
+from tap_clarity.core.validators import is_valid_id
 from tap_clarity.planning.quota import DailyUsage
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 from tap_clarity.planning.retries import FailingWindow, add_failure, remove_covered
 from tap_clarity.planning.state_values import (
     read_count,
-    read_instant,
     read_list,
+    read_timestamp,
     read_window,
     short_day,
     short_minute,
@@ -121,7 +121,7 @@ class ReportLedger:
 
         A state must not hold a malformed id, with which it would be unusable.
         """
-        if not is_id(id_):
+        if not is_valid_id(id_):
             return self
         until = today + timedelta(days=DAYS_LEFT_OUT)
         rejected_ids = (*self.ids_left_out(today), id_)[-MAX_REJECTED_IDS:]
@@ -154,7 +154,7 @@ class ReportLedger:
     def from_state(cls, state: Mapping[str, Any]) -> ReportLedger:
         """Read the reports' part of a stream's state."""
         until, *rejected_ids = read_list(state, "rejected_ids") or [None]
-        last_day = read_instant(until).date() if until else None
+        last_day = read_timestamp(until).date() if until else None
         return cls(
             pending=tuple(map(_read_report, read_list(state, "reports"))),
             failing=tuple(sorted(map(_read_failing, read_list(state, "failing")))),
@@ -190,9 +190,9 @@ def _trimmed(values: list[Any]) -> list[Any]:
 
 def _read_report(value: Any) -> Report:  # noqa: ANN401
     match value:
-        case [id_, start, end, requested_at, *counts] if is_id(id_) and len(counts) <= COUNTS:
+        case [id_, start, end, requested_at, *counts] if is_valid_id(id_) and len(counts) <= COUNTS:
             window = read_window([start, end])
-            return Report(id_, window, read_instant(requested_at), *map(read_count, counts))
+            return Report(id_, window, read_timestamp(requested_at), *map(read_count, counts))
     raise ValueError("a report is not an id with a window, a time and counts")
 
 
@@ -204,7 +204,7 @@ def _failing_to_state(failing: FailingWindow) -> list[Any]:
 def _read_failing(value: Any) -> FailingWindow:  # noqa: ANN401
     match value:
         case [start, end, attempts, since, retry_on]:
-            days = read_instant(since).date(), read_instant(retry_on).date()
+            days = read_timestamp(since).date(), read_timestamp(retry_on).date()
             return FailingWindow(read_window([start, end]), read_count(attempts), *days)
     raise ValueError("a failing window is not a window with a count and two days")
 
@@ -216,9 +216,9 @@ def _read_usage(value: list[Any]) -> DailyUsage:
     padded: list[Any] = [*value, *[None] * missing]
     day, requests, *times = padded
     return DailyUsage(
-        read_instant(day).date() if day else None,
+        read_timestamp(day).date() if day else None,
         read_count(requests or 0),
-        *(read_instant(time) if time else None for time in times),
+        *(read_timestamp(time) if time else None for time in times),
     )
 
 
@@ -231,6 +231,6 @@ def read_usage(state: Mapping[str, Any]) -> DailyUsage:
 
 
 def _read_id(value: Any) -> str:  # noqa: ANN401
-    if not is_id(value):
+    if not is_valid_id(value):
         raise ValueError("a rejected id is not an id")
     return value

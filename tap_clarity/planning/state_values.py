@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_clarity.core.timestamps import DAY, Window, floor, parse_instant
+from tap_clarity.core.timestamps import DAY, Window, floor, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,14 +42,14 @@ def read_list(state: Mapping[str, Any], name: str) -> list[Any]:
 def read_time(state: Mapping[str, Any], name: str) -> datetime | None:
     """Read an instant, or null."""
     text = read_optional(state, name, str)
-    return parse_instant(text) if text else None
+    return parse_timestamp(text) if text else None
 
 
-def read_instant(value: Any) -> datetime:  # noqa: ANN401
+def read_timestamp(value: Any) -> datetime:  # noqa: ANN401
     """Read an instant or a UTC day."""
     if not isinstance(value, str):
         raise ValueError("an instant is not a text")  # noqa: TRY004 - any junk is a ValueError
-    return parse_instant(value)
+    return parse_timestamp(value)
 
 
 def read_count(value: Any) -> int:  # noqa: ANN401
@@ -63,7 +63,7 @@ def read_window(value: Any) -> Window:  # noqa: ANN401
     """Read a pair of instants."""
     match value:
         case [str(start), str(end)]:
-            window = Window(parse_instant(start), parse_instant(end))
+            window = Window(parse_timestamp(start), parse_timestamp(end))
             if window.start < window.end:
                 return window
     raise ValueError("a window is not a pair of instants, the earlier one first")
@@ -71,10 +71,10 @@ def read_window(value: Any) -> Window:  # noqa: ANN401
 
 def window_pair(window: Window) -> list[str | None]:
     """Write a window as a pair of instants."""
-    return [short_instant(window.start), short_instant(window.end)]
+    return [short_timestamp(window.start), short_timestamp(window.end)]
 
 
-def short_instant(instant: datetime | None) -> str | None:
+def short_timestamp(instant: datetime | None) -> str | None:
     """Write an instant as short as it is exact, 00:00 UTC as a date: states have to stay small."""
     if instant is None:
         return None
@@ -86,7 +86,7 @@ def short_instant(instant: datetime | None) -> str | None:
 
 def short_minute(instant: datetime | None) -> str | None:
     """Write an instant to the minute."""
-    return short_instant(instant.replace(second=0, microsecond=0)) if instant else None
+    return short_timestamp(instant.replace(second=0, microsecond=0)) if instant else None
 
 
 def short_day(day: date | None) -> str | None:

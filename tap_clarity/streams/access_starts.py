@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.core.timestamps import parse_instant
+from tap_clarity.core.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ class AccessStarts:
     def add(self, details: Mapping[str, Any]) -> None:
         """Add a record of `datasource_details`."""
         starts = [each.get("access_start") for each in details["access_to_measurements"] or []]
-        known = [parse_instant(start) for start in starts if start]
+        known = [parse_timestamp(start) for start in starts if start]
         # Without a period, or with one of unknown start, measurements may begin anywhere.
         first = min(known, default=None) if len(known) == len(starts) else None
         self._starts[details["datasource_id"]] = first

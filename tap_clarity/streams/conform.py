@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.core.timestamps import format_instant, parse_instant
+from tap_clarity.core.timestamps import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -65,7 +65,7 @@ def _conform_scalar(value: Json, schema: JsonSchema, kinds: list[str]) -> tuple[
         return None, value
     if schema.get("format") == "date-time":
         try:
-            return format_instant(parse_instant(str(value))), None
+            return format_timestamp(parse_timestamp(str(value))), None
         except ValueError:
             return None, value
     return value, None

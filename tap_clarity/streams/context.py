@@ -11,7 +11,7 @@ from tap_clarity.api.errors import ClarityError
 from tap_clarity.api.listing import Listing
 from tap_clarity.api.report_waits import WaitBudget
 from tap_clarity.api.transport import Transport
-from tap_clarity.core.validators import is_id
+from tap_clarity.core.validators import is_valid_id
 from tap_clarity.streams.access_starts import AccessStarts
 from tap_clarity.streams.prefetch import Workers
 from tap_clarity.streams.report_plan import ReportPlan
@@ -106,7 +106,7 @@ class RunContext:
             for item in self.datasources().complete()
             if item.get("sourceType") == REFERENCE_SITE
         )
-        sites = {id_ for id_ in ids if is_id(id_)}
+        sites = {id_ for id_ in ids if is_valid_id(id_)}
         return tuple(sorted(sites))
 
     def _read_once(self, name: str, read: Callable[[], Listing]) -> Listing:

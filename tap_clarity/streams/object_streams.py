@@ -16,9 +16,9 @@ from tap_clarity.api.errors import (
     NotFoundError,
 )
 from tap_clarity.api.listing import Listing
-from tap_clarity.core.validators import is_id
+from tap_clarity.core.validators import is_valid_id
 from tap_clarity.streams.base import ClarityStream, Record
-from tap_clarity.streams.child_metrics import SilentTimer, TotalCounter
+from tap_clarity.streams.child_telemetry import SilentTimer, TotalCounter
 from tap_clarity.streams.conform import ADDITIONAL, conform_record
 from tap_clarity.streams.prefetch import Prefetcher
 
@@ -160,7 +160,7 @@ def make_record(stream: ObjectStream | ChildObjectStream, item: JsonObject, **ke
     renamed = _renamed(item, stream.synonyms)
     record = conform_record(renamed, stream.schema) | {"org": stream.run.settings.org} | keys
     for name in stream.primary_keys:
-        if not is_id(record.get(name)):
+        if not is_valid_id(record.get(name)):
             raise MalformedResponseError(
                 f"{stream.source}: the {name} of an object is missing, too long, or no plain text: "
                 "ask Clarity's support"

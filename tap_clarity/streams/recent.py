@@ -19,8 +19,8 @@ from tap_clarity.measurements.model import UnreadableError
 from tap_clarity.output.record_count import RecordCount
 from tap_clarity.planning.bookmarks import RecentBookmark, fingerprint
 from tap_clarity.planning.due import Due
-from tap_clarity.planning.gaps import find_due_gaps
-from tap_clarity.planning.recovery import (
+from tap_clarity.planning.gap_reports import find_due_gaps
+from tap_clarity.planning.recent_steps import (
     ContinueToken,
     QueryCache,
     QueryReason,
@@ -41,8 +41,8 @@ from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.windows import merged, without
 from tap_clarity.streams.measurements import MeasurementStream, measurement_query
 from tap_clarity.streams.report_journal import ReportJournal
-from tap_clarity.streams.report_kinds import select_datasources
-from tap_clarity.streams.report_reading import new_jobs, new_lane, read_reports
+from tap_clarity.streams.report_lanes import new_jobs, new_lane, read_reports
+from tap_clarity.streams.report_sources import select_datasources
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.api.recent import RecentResponse
+    from tap_clarity.api.recent_responses import RecentResponse
     from tap_clarity.core.timestamps import Window
     from tap_clarity.output.measurement_writer import OpenedMeasurements
     from tap_clarity.streams.base import Record

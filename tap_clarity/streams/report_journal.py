@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from tap_clarity.api.errors import FileError, ReportFailedError, one_line
-from tap_clarity.planning.reports import MAX_BAD_RUNS, Report
+from tap_clarity.planning.report_steps import MAX_BAD_RUNS, Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

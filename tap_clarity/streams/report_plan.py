@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from tap_clarity.api.errors import ClarityError
 from tap_clarity.planning.due import allocate_quota, find_due
-from tap_clarity.streams.report_reading import new_jobs
+from tap_clarity.streams.report_lanes import new_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tap_clarity.api.report_requests import Lane
+    from tap_clarity.api.report_sender import Lane
     from tap_clarity.streams.base import Record
     from tap_clarity.streams.context import RunContext
     from tap_clarity.streams.reports import ReportStream

@@ -7,14 +7,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tap_clarity.core.timestamps import DAY, Window, floor, format_instant
+from tap_clarity.core.timestamps import DAY, Window, floor, format_timestamp
+from tap_clarity.planning.backfill_end import StreamPlan
 from tap_clarity.planning.bookmarks import ReportBookmark, fingerprint
 from tap_clarity.planning.due import Due, Scope, current_slot
-from tap_clarity.planning.forecast import StreamPlan
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.streams.measurements import MeasurementStream, measurement_query
 from tap_clarity.streams.report_journal import ReportJournal
-from tap_clarity.streams.report_reading import new_lane, read_reports
+from tap_clarity.streams.report_lanes import new_lane, read_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_clarity.api.report_requests import Lane
+    from tap_clarity.api.report_sender import Lane
     from tap_clarity.streams.base import Record
     from tap_clarity.streams.context import RunContext
-    from tap_clarity.streams.report_kinds import ReportKind
+    from tap_clarity.streams.report_sources import ReportKind
 
 DAYS_OF_HISTORY = 30
 
@@ -128,7 +128,7 @@ class ReportStream(MeasurementStream):
         if self.is_restarted:
             self.logger.warning(
                 "%s: settings of its query have changed; it starts again from %s, for %d reports",
-                *(self.name, format_instant(self.plan(now).scope.start), due.total),
+                *(self.name, format_timestamp(self.plan(now).scope.start), due.total),
             )
         pending = len(self.journal.pending)
         if due.total or pending:

@@ -7,8 +7,8 @@ import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from tap_clarity.core.timestamps import format_instant
-from tap_clarity.demo.environment import clean_environment
+from tap_clarity.core.timestamps import format_timestamp
+from tap_clarity.demo.venv import clean_environment
 from tests.support.expected_models import Expected
 from tests.support.meltano.project import MELTANO_YML, check_same
 
@@ -68,4 +68,4 @@ def _with_utc_times(row: Record) -> Record:
 
 def _in_utc(text: str) -> str:
     time = datetime.fromisoformat(text)
-    return format_instant(time if time.tzinfo else time.replace(tzinfo=UTC))
+    return format_timestamp(time if time.tzinfo else time.replace(tzinfo=UTC))

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tap_clarity.core.timestamps import format_instant
+from tap_clarity.core.timestamps import format_timestamp
 from tap_clarity.measurements.schema import wide_columns
 from tests.support.expected_tables import dictionary
 
@@ -131,7 +131,7 @@ class Expected:
             {
                 "org": row["org"],
                 "datasource_id": id_,
-                "time": format_instant(time),
+                "time": format_timestamp(time),
                 "is_present": time in self._observed[id_],
                 "datasources_expected": self._expected_at(time),
                 "is_missing_for_all": self._is_missing_for_all(time),
@@ -177,8 +177,8 @@ class Expected:
         causes = {0: "sensor", len(hours): "pipeline"}
         is_alone = max(map(self._expected_at, hours)) == 1
         return {
-            "gap_start": format_instant(hours[0]),
-            "gap_end": format_instant(hours[-1] + HOUR),
+            "gap_start": format_timestamp(hours[0]),
+            "gap_end": format_timestamp(hours[-1] + HOUR),
             "hours": len(hours),
             "hours_missing_for_all": missing_for_all,
             "likely_cause": "unknown" if is_alone else causes.get(missing_for_all, "both"),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.core.timestamps import format_instant
+from tap_clarity.core.timestamps import format_timestamp
 from tap_clarity.measurements.schema import wide_columns
 from tests.support.meltano.project import REPORT_TAKES
 from tests.support.stream_schemas import columns, keys
@@ -87,7 +87,7 @@ def resource(sandbox: Sandbox, stream: str) -> list[Record]:
 
 def in_utc(value: str | None) -> str | None:
     """Write a time of a warehouse as the tap writes it."""
-    return None if value is None else format_instant(datetime.fromisoformat(value))
+    return None if value is None else format_timestamp(datetime.fromisoformat(value))
 
 
 def _resources(sandbox: Sandbox) -> dict[str, dict[Key, Record]]:

@@ -27,7 +27,7 @@ from tap_clarity.measurements.fast.templates import (
 )
 from tap_clarity.measurements.model import UnreadableError, is_missing
 from tap_clarity.measurements.records import OTHER_METRICS, WideLayout
-from tap_clarity.measurements.row_check import epoch_milliseconds
+from tap_clarity.measurements.row_anomalies import epoch_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tap_clarity.measurements.fast.templates import Row, Texts
     from tap_clarity.measurements.model import Measurement, Reading
     from tap_clarity.measurements.records import Layout, Record
-    from tap_clarity.measurements.row_check import RowCheck
+    from tap_clarity.measurements.row_anomalies import RowCheck
 
 Written = tuple[list[str], int, int]
 """Pieces of text, how many records they make, and about how many characters they have."""

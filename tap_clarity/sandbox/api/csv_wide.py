@@ -14,7 +14,7 @@ from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core.timestamps import iso
 from tap_clarity.sandbox.world.measurements import cells
 from tap_clarity.sandbox.world.metrics import names_with_concentrations
-from tap_clarity.sandbox.world.positions import position
+from tap_clarity.sandbox.world.row_positions import position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ from tap_clarity.sandbox.api.body_fields import choice, flag
 from tap_clarity.sandbox.api.errors import bad_request
 from tap_clarity.sandbox.api.metric_select import select
 from tap_clarity.sandbox.behavior.quirks import Quirk
-from tap_clarity.sandbox.world import positions
+from tap_clarity.sandbox.world import row_positions
 from tap_clarity.sandbox.world.metrics import FREQUENCIES, all_metrics
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _frequency(body: dict[str, Any], quirks: Quirks) -> Frequency:
 
 
 def _rounding(body: dict[str, Any], quirks: Quirks) -> int:
-    finest = positions.decimals(quirks)
+    finest = row_positions.decimals(quirks)
     digits = body.get("locationRounding", finest)
     if isinstance(digits, bool) or not isinstance(digits, int) or digits < 0:
         raise bad_request("locationRounding must be a whole number")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_clarity.sandbox.api import pagination, serializers
+from tap_clarity.sandbox.api import pagination, resource_shapes
 from tap_clarity.sandbox.api.errors import ApiError, bad_request
 from tap_clarity.sandbox.api.file_links import FILES_PATH
 from tap_clarity.sandbox.api.pagination import Listing
@@ -15,7 +15,7 @@ from tap_clarity.sandbox.behavior.quirks import Quirk
 from tap_clarity.sandbox.behavior.unknowns import Unknown
 from tap_clarity.sandbox.core import timestamps
 from tap_clarity.sandbox.http.http_types import Request, Response, json_response
-from tap_clarity.sandbox.world import devices, metadata
+from tap_clarity.sandbox.world import datasources, devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +63,8 @@ class Api:
 
     def datasources(self, request: Request) -> Response:
         now = self._authorized_time(request)
-        found = metadata.datasource_list(self.world, now)
-        items = [serializers.datasource(each, self.world.quirks) for each in found]
+        found = datasources.datasource_list(self.world, now)
+        items = [resource_shapes.datasource(each, self.world.quirks) for each in found]
         return self._listed(request, Listing("datasourceId", "datasources", has_org=True), items)
 
     def datasource(self, request: Request, datasource_id: str) -> Response:
@@ -73,11 +73,11 @@ class Api:
         if datasource is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "no such datasource")
         echo = {"datasourceId": datasource_id, "org": self.world.org}
-        details = metadata.datasource_details(self.world, datasource, now)
-        return json_response(serializers.details(details, echo, self.world.quirks))
+        details = datasources.datasource_details(self.world, datasource, now)
+        return json_response(resource_shapes.details(details, echo, self.world.quirks))
 
     def subscriptions(self, request: Request) -> Response:
-        found = metadata.subscriptions(self.world, self._authorized_time(request))
+        found = datasources.subscriptions(self.world, self._authorized_time(request))
         listing = Listing("subscriptionId", "subscriptions", has_org=True)
         return self._listed(request, listing, found)
 
@@ -90,13 +90,13 @@ class Api:
 
     def status_summary(self, request: Request) -> Response:
         found = devices.status_summaries(self.world, self._authorized_time(request))
-        items = [serializers.status_summary(each, self.world.quirks) for each in found]
+        items = [resource_shapes.status_summary(each, self.world.quirks) for each in found]
         return self._listed(request, Listing("nodeId"), items)
 
     def node_status(self, request: Request, node_id: str) -> Response:
         now = self._authorized_time(request)
         status = devices.node_status(self.world, self._node(node_id, now), now)
-        return json_response(serializers.node_status(status, self.world.quirks))
+        return json_response(resource_shapes.node_status(status, self.world.quirks))
 
     def alarms(self, request: Request, node_id: str) -> Response:
         now = self._authorized_time(request)

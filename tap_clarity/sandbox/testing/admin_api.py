@@ -14,8 +14,8 @@ from tap_clarity.sandbox.behavior.unknowns import UNKNOWNS
 from tap_clarity.sandbox.core import timestamps
 from tap_clarity.sandbox.http.http_types import Request, Response, json_response
 from tap_clarity.sandbox.testing.expected_data import RESOURCES
+from tap_clarity.sandbox.testing.expected_records import measurement_record
 from tap_clarity.sandbox.testing.faults import make_fault
-from tap_clarity.sandbox.testing.records import measurement_record
 from tap_clarity.sandbox.world.metrics import FREQUENCIES
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_clarity.sandbox.core.timestamps import to_datetime, to_millis
-from tap_clarity.sandbox.testing.records import Measurement, snake_case
-from tap_clarity.sandbox.world import devices, metadata
+from tap_clarity.sandbox.testing.expected_records import Measurement, snake_case
+from tap_clarity.sandbox.world import datasources, devices
 from tap_clarity.sandbox.world.measurements import Cell, cells
 from tap_clarity.sandbox.world.metrics import displayed_name
-from tap_clarity.sandbox.world.positions import position
+from tap_clarity.sandbox.world.row_positions import position
 from tap_clarity.sandbox.world.world import Window, World
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tap_clarity.sandbox.world.rows import Row
 
 RESOURCES: Final[dict[str, Callable[[World, int], list[dict[str, Any]]]]] = {
-    "datasources": metadata.datasource_list,
-    "datasource_details": metadata.all_details,
-    "subscriptions": metadata.subscriptions,
+    "datasources": datasources.datasource_list,
+    "datasource_details": datasources.all_details,
+    "subscriptions": datasources.subscriptions,
     "nodes": devices.nodes,
     "node_status_summaries": devices.status_summaries,
     "node_statuses": devices.all_statuses,

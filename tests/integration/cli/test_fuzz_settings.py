@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from singer_sdk.configuration._dict_config import parse_environment_config
 
 from tap_clarity.cli.validation import ENV_PREFIX, misread_variables, validate_config
-from tap_clarity.core.timestamps import parse_instant
+from tap_clarity.core.timestamps import parse_timestamp
 from tap_clarity.settings import SCHEMA, Settings
 from tests.support.fuzzing import documents, fuzz, texts
 
@@ -48,7 +48,7 @@ def expected_value(name: str, value: Json) -> Json:
         case list():
             return tuple(sorted(set(value)))
         case str() if name in {"start_date", "end_date"}:
-            return parse_instant(value)
+            return parse_timestamp(value)
         case str() if name == "api_url":
             return value.rstrip("/")
     return float(value) if name == "report_poll_interval" else value

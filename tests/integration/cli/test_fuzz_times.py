@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from hypothesis import strategies as st
 
 from tap_clarity.api.error_mapping import MAX_RETRY_AFTER, parse_retry_after
-from tap_clarity.api.recent import answered_at
-from tap_clarity.core.timestamps import format_instant, parse_instant
+from tap_clarity.api.recent_responses import answered_at
+from tap_clarity.core.timestamps import format_timestamp, parse_timestamp
 from tests.support.fuzzing import fuzz, texts
 
 NOW = datetime(2026, 3, 10, 9, 20, tzinfo=UTC)
@@ -42,23 +42,23 @@ def test_timestamp_is_read_to_the_millisecond(
     instant: datetime, separator: str, timespec: str
 ) -> None:
     text = instant.isoformat(separator, timespec)
-    parsed = parse_instant(text)
+    parsed = parse_timestamp(text)
     assert parsed.tzinfo is UTC
     assert (
         timedelta(0)
         <= instant - parsed
         < (timedelta(seconds=1) if timespec == "seconds" else MILLISECOND)
     )
-    assert parse_instant(format_instant(parsed)) == parsed
+    assert parse_timestamp(format_timestamp(parsed)) == parsed
 
 
 @fuzz(texts | iso_like)
 def test_arbitrary_text_is_a_timestamp_or_rejected(text: str) -> None:
     try:
-        parsed = parse_instant(text)
+        parsed = parse_timestamp(text)
     except ValueError:
         return
-    assert parse_instant(format_instant(parsed)) == parsed
+    assert parse_timestamp(format_timestamp(parsed)) == parsed
     assert parsed.year == int(text[:4]) or abs(parsed.year - int(text[:4])) == 1
 
 

@@ -138,7 +138,7 @@ def with_short_timeouts() -> Iterator[None]:
 
     with (
         patch("tap_clarity.streams.context.Transport", transport),
-        patch("tap_clarity.api.session.MIN_BYTES_PER_SECOND", 1e6),
+        patch("tap_clarity.api.limited_session.MIN_BYTES_PER_SECOND", 1e6),
         patch("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(seconds=5)),
     ):
         yield

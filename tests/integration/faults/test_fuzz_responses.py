@@ -24,7 +24,7 @@ from tap_clarity.api.response_body import open_decompressed, read_json
 from tap_clarity.api.transport import Request, Response, Transport
 from tap_clarity.core.timestamps import Window
 from tap_clarity.measurements.format_detection import read_measurements
-from tap_clarity.planning.reports import Report, ReportStatus
+from tap_clarity.planning.report_steps import Report, ReportStatus
 from tests.support.constants import NOW
 from tests.support.fake_clock import FakeClock
 from tests.support.fuzzing import (
@@ -270,7 +270,7 @@ class RecordingAdapter(BaseAdapter):
 @fuzz(texts | st.from_regex(r"(https?|file|HTTPS|gopher|data)?:?/{0,3}[^\s]{0,20}", fullmatch=True))
 def test_arbitrary_link_is_http_or_rejected(link: str) -> None:
     adapter = RecordingAdapter()
-    with patch("tap_clarity.api.session._Adapter", lambda: adapter):
+    with patch("tap_clarity.api.limited_session._Adapter", lambda: adapter):
         transport = connect()
     assert result_or_none(lambda: transport.download(link, lambda response: response)) is None
     assert all(url.startswith("https://") for url in adapter.requested_urls)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.demo import bootstrap, environment, prerequisites, steps, summary
+from tap_clarity.demo import bootstrap, prerequisites, steps, summary, venv
 from tap_clarity.sandbox import Sandbox
 from tests.support.paths import ROOT
 
@@ -158,14 +158,14 @@ class TestEnvironment:
     @pytest.fixture(autouse=True)
     def _elsewhere(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("VIRTUAL_ENV", "/somewhere/else")
-        monkeypatch.setattr(environment, "VENV", tmp_path)
-        monkeypatch.setattr(environment, "BIN", tmp_path / "bin")
-        monkeypatch.setattr(environment, "_LOG", tmp_path / "setup.log")
+        monkeypatch.setattr(venv, "VENV", tmp_path)
+        monkeypatch.setattr(venv, "BIN", tmp_path / "bin")
+        monkeypatch.setattr(venv, "_LOG", tmp_path / "setup.log")
 
     @pytest.fixture
     def recorder(self, monkeypatch: pytest.MonkeyPatch) -> Recorder:
         recorder = Recorder()
-        monkeypatch.setattr(environment, "run_step", recorder)
+        monkeypatch.setattr(venv, "run_step", recorder)
         return recorder
 
     def _make(self, tmp_path: Path, *, with_uv: bool = True) -> None:
@@ -177,9 +177,9 @@ class TestEnvironment:
     def test_environment_uses_the_running_python_and_the_locked_uv(
         self, recorder: Recorder
     ) -> None:
-        environment.prepare("things", "--group=demo")
-        venv, pip, sync = recorder.commands
-        assert venv[1:3] == ["-m", "venv"]
+        venv.prepare("things", "--group=demo")
+        create, pip, sync = recorder.commands
+        assert create[1:3] == ["-m", "venv"]
         assert pip[-1].startswith("uv==")
         assert sync[1:3] == ["sync", "--locked"]
         assert sync[-1] == "--group=demo"
@@ -187,25 +187,25 @@ class TestEnvironment:
 
     def test_makes_it_again_when_uv_is_missing(self, recorder: Recorder, tmp_path: Path) -> None:
         self._make(tmp_path, with_uv=False)
-        environment.prepare("things")
+        venv.prepare("things")
         assert len(recorder.commands) == 3
 
     def test_environment_is_not_installed_twice(self, recorder: Recorder, tmp_path: Path) -> None:
         self._make(tmp_path)
-        environment.prepare("things")
-        environment.prepare("things")
+        venv.prepare("things")
+        venv.prepare("things")
         assert [command[0] for command in recorder.commands] == ["uv"]
 
     def test_other_options_install_again(self, recorder: Recorder, tmp_path: Path) -> None:
         self._make(tmp_path)
-        environment.prepare("things")
-        environment.prepare("fewer things", "--no-dev")
+        venv.prepare("things")
+        venv.prepare("fewer things", "--no-dev")
         assert len(recorder.commands) == 2
 
     def test_fails_outside_a_clone(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(environment, "_LOCK", tmp_path / "uv.lock")
+        monkeypatch.setattr(venv, "_LOCK", tmp_path / "uv.lock")
         with pytest.raises(steps.StepError, match="clone of the repository"):
-            environment.prepare("things")
+            venv.prepare("things")
 
 
 class TestBootstrap:
@@ -224,7 +224,7 @@ class TestBootstrap:
         def fail(*_: str) -> None:
             raise error
 
-        monkeypatch.setattr(environment, "prepare", fail)
+        monkeypatch.setattr(venv, "prepare", fail)
         assert bootstrap.main() == status
         assert capsys.readouterr().err.strip() == message
 
@@ -378,7 +378,7 @@ class TestLoad:
         tmp_path: Path,
         database: DuckDBPyConnection,
     ) -> ModuleType:
-        demo = importlib.import_module("tap_clarity.demo.load")
+        demo = importlib.import_module("tap_clarity.demo.run")
         database.close()
         monkeypatch.setattr(demo, "ROOT", tmp_path)
         monkeypatch.setattr(demo, "_DATABASE", tmp_path / "output.duckdb")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tap_clarity.demo.environment import clean_environment
+from tap_clarity.demo.venv import clean_environment
 from tests.support.meltano.project import MELTANO
 from tests.support.paths import ROOT
 from tools import generate_docs

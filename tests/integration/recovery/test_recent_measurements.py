@@ -404,7 +404,7 @@ def test_clock_skew_of_minutes_needs_no_additional_request() -> None:
 
 
 def test_without_date_header_the_local_clock_is_used(scenario: RecoveryScenario) -> None:
-    with patch("tap_clarity.api.recent.parsedate_to_datetime", side_effect=ValueError):
+    with patch("tap_clarity.api.recent_responses.parsedate_to_datetime", side_effect=ValueError):
         scenario.run(HOUR, clock_error=10 * MINUTE).check()
     assert scenario.target.bookmark["covered_until"] == "2026-03-10T10:30Z"
     scenario.check()

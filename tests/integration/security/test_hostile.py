@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_clarity.api import files, listing, pagination, recent, response_body, session, transport
-from tap_clarity.measurements import csv_wide, model, row_check
-from tap_clarity.planning.recovery import MAX_CLOCK_SKEW
+from tap_clarity.api import (
+    files,
+    limited_session,
+    listing,
+    pagination,
+    recent_responses,
+    response_body,
+    transport,
+)
+from tap_clarity.measurements import csv_wide, model, row_anomalies
+from tap_clarity.planning.recent_steps import MAX_CLOCK_SKEW
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
 from tests.support.http_server import serve_http
@@ -185,13 +193,13 @@ def test_host_of_a_download_link_receives_no_secrets(sandbox: Sandbox) -> None:
 
 
 LIMITS = [
-    f"{session.MAX_HEADER_BYTES:,} bytes",
+    f"{limited_session.MAX_HEADER_BYTES:,} bytes",
     f"{response_body.MAX_JSON_BYTES:,} bytes, {response_body.MAX_JSON_VALUES:,} values",
     f"{response_body.MAX_JSON_DEPTH}",
     f"{listing.MAX_PAGES:,} pages, {listing.MAX_OBJECTS:,} objects",
     f"{listing.MAX_LIST_BYTES:,} bytes, {listing.MAX_LIST_VALUES:,} values",
     f"{pagination.MAX_LINK_LENGTH:,} characters",
-    f"{recent.MAX_RECENT_BYTES:,} bytes",
+    f"{recent_responses.MAX_RECENT_BYTES:,} bytes",
     f"{transport.MAX_FILE_BYTES:,} bytes",
     f"{response_body.MAX_COMPRESSION_RATIO} times its size",
     f"twice its content and {response_body.MAX_GZIP_OVERHEAD:,} bytes",
@@ -199,7 +207,7 @@ LIMITS = [
     f"{csv_wide.MAX_COLUMNS:,}",
     f"{csv_wide.MAX_ROW_LENGTH:,} characters",
     f"{model.MAX_WORD_LENGTH} characters",
-    f"{row_check.MAX_REMEMBERED_BYTES:,} bytes",
+    f"{row_anomalies.MAX_REMEMBERED_BYTES:,} bytes",
 ]
 
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.demo.environment import clean_environment
+from tap_clarity.demo.venv import clean_environment
 from tests.support.warehouses.installed_programs import HOST, free_port, installed
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tap_clarity.demo.environment import clean_environment
+from tap_clarity.demo.venv import clean_environment
 from tap_clarity.sandbox import Sandbox
 from tests.support.constants import NOW
 from tests.support.paths import ROOT

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tap_clarity.core.timestamps import EPOCH, Window
 from tap_clarity.planning.quota import DailyUsage
 from tap_clarity.planning.report_ledger import ReportLedger
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 from tap_clarity.planning.retries import FailingWindow
 from tap_clarity.planning.windows import merged
 

@@ -21,16 +21,16 @@ from tap_clarity.api.errors import (
     UnavailableError,
 )
 from tap_clarity.api.report_jobs import ReportJobs
-from tap_clarity.api.report_records import ReportRecord
-from tap_clarity.api.report_requests import Lane
+from tap_clarity.api.report_responses import ReportRecord
+from tap_clarity.api.report_sender import Lane
 from tap_clarity.api.report_waits import WaitBudget
 from tap_clarity.core.frequencies import FREQUENCIES
 from tap_clarity.core.timestamps import EPOCH, Window, floor
+from tap_clarity.planning.backfill_end import StreamPlan
 from tap_clarity.planning.bookmarks import ReportBookmark
 from tap_clarity.planning.due import Due, Scope, current_slot
-from tap_clarity.planning.forecast import StreamPlan
 from tap_clarity.planning.quota import Quota
-from tap_clarity.planning.reports import MAX_BAD_RUNS, Echo, Report, ReportStatus
+from tap_clarity.planning.report_steps import MAX_BAD_RUNS, Echo, Report, ReportStatus
 from tap_clarity.planning.retries import MAX_FAILING
 from tap_clarity.planning.windows import overlaps, without
 from tap_clarity.streams.report_quota import MAX_PENDING

@@ -14,7 +14,7 @@ from tap_clarity import tap as tap_module
 from tap_clarity.api.errors import ClarityError
 from tap_clarity.output.line_writer import Stopped
 from tap_clarity.streams.recent import RecentMeasurements
-from tap_clarity.streams.report_kinds import REPORT_KINDS
+from tap_clarity.streams.report_sources import REPORT_KINDS
 from tap_clarity.tap import TapClarity
 from tests.support.tap_in_process import Killed, SandboxClock, create_tap, prepared_process
 from tests.support.tap_launcher import message_writer_killed_at

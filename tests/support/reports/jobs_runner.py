@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.errors import ClarityError
 from tap_clarity.api.report_jobs import ReportJobs
-from tap_clarity.api.report_requests import Lane
+from tap_clarity.api.report_sender import Lane
 from tap_clarity.api.report_waits import WaitBudget
 from tap_clarity.api.transport import Transport
 from tap_clarity.core.frequencies import FREQUENCIES
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_clarity.api.report_jobs import ReadyReport
-    from tap_clarity.planning.reports import Report
+    from tap_clarity.planning.report_steps import Report
     from tap_clarity.sandbox import Sandbox
 
 METRIC = "pm2_5ConcMass1HourMean"

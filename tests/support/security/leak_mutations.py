@@ -6,7 +6,7 @@ import logging
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from tap_clarity.api import response_body, session, transport
+from tap_clarity.api import limited_session, response_body, transport
 from tap_clarity.api.errors import ClarityError, TransientError
 from tap_clarity.api.redaction import Redactor
 from tap_clarity.planning.bookmarks import ReportBookmark
@@ -41,7 +41,7 @@ def quote_library_errors_unfiltered() -> None:
 
 def enable_library_logging() -> None:
     """As if its loggers had not been silenced."""
-    original_new_session = session.new_session
+    original_new_session = limited_session.new_session
 
     def new_session(user_agent: str) -> requests.Session:
         session = original_new_session(user_agent)
@@ -53,7 +53,7 @@ def enable_library_logging() -> None:
 
 def print_headers() -> None:
     """As if a program had set this for all connections."""
-    session._HTTPConnection.debuglevel = 1  # noqa: SLF001
+    limited_session._HTTPConnection.debuglevel = 1  # noqa: SLF001
 
 
 def log_bodies() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tap_clarity.demo.environment import clean_environment
+from tap_clarity.demo.venv import clean_environment
 from tests.support.meltano.project import MELTANO_YML
 from tests.support.postgres_server import IS_REQUIRED
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tap_clarity.api.report_jobs import ReadyReport
-    from tap_clarity.api.report_records import ReportRecord
+    from tap_clarity.api.report_responses import ReportRecord
     from tap_clarity.core.timestamps import Window
-    from tap_clarity.planning.reports import Report
+    from tap_clarity.planning.report_steps import Report
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 

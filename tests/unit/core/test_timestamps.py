@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import FormatChecker
 
 from tap_clarity.core.frequencies import FREQUENCIES, Frequency
-from tap_clarity.core.timestamps import DAY, Window, floor, format_instant, parse_instant
+from tap_clarity.core.timestamps import DAY, Window, floor, format_timestamp, parse_timestamp
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PRECISELY = datetime(2026, 3, 10, 9, 20, 30, 125000, tzinfo=UTC)
@@ -39,7 +39,7 @@ quickly = settings(deadline=None, max_examples=200, print_blob=True)
     ],
 )
 def test_timestamp_is_read_in_utc_to_the_millisecond(text: str, instant: datetime) -> None:
-    parsed = parse_instant(text)
+    parsed = parse_timestamp(text)
     assert parsed == instant
     assert parsed.tzinfo is UTC
 
@@ -67,7 +67,7 @@ def test_invalid_timestamp_is_rejected_without_quoting_it(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"not an ISO 8601 date or time|the years 1 to 9999"
     ) as caught:
-        parse_instant(text)
+        parse_timestamp(text)
     assert not text.strip() or text.strip() not in str(caught.value)
 
 
@@ -75,7 +75,7 @@ def test_invalid_timestamp_is_rejected_without_quoting_it(text: str) -> None:
 @given(st.text() | st.text("0123456789-:T.+ZW "))
 def test_arbitrary_text_raises_no_other_error(text: str) -> None:
     try:
-        parsed = parse_instant(text)
+        parsed = parse_timestamp(text)
     except ValueError:
         return
     assert parsed.microsecond % 1000 == 0
@@ -92,7 +92,7 @@ def test_arbitrary_text_raises_no_other_error(text: str) -> None:
     ],
 )
 def test_timestamp_is_written_in_utc_with_milliseconds(instant: datetime, text: str) -> None:
-    assert format_instant(instant) == text
+    assert format_timestamp(instant) == text
 
 
 instants = st.integers(-(2**45), 2**46).map(
@@ -103,8 +103,8 @@ instants = st.integers(-(2**45), 2**46).map(
 @quickly
 @given(instants)
 def test_written_timestamp_is_a_valid_date_time_and_read_back(instant: datetime) -> None:
-    text = format_instant(instant)
-    assert parse_instant(text) == instant
+    text = format_timestamp(instant)
+    assert parse_timestamp(text) == instant
     assert FormatChecker().conforms(text, "date-time")
     assert not FormatChecker().conforms(text[:10], "date-time")
     assert len(text) == len("2026-03-10T09:20:30.125Z")
@@ -124,7 +124,7 @@ def test_written_timestamp_is_a_valid_date_time_and_read_back(instant: datetime)
     ],
 )
 def test_floor_gives_the_start_of_the_step(instant: str, step: timedelta, expected: str) -> None:
-    assert floor(parse_instant(instant), step) == parse_instant(expected)
+    assert floor(parse_timestamp(instant), step) == parse_timestamp(expected)
 
 
 @quickly
@@ -139,7 +139,7 @@ def test_floor_is_less_than_a_step_earlier_and_idempotent(
 
 
 def test_window_is_formatted_for_logs() -> None:
-    window = Window(parse_instant("2026-03-01T05:30"), parse_instant("2026-03-04"))
+    window = Window(parse_timestamp("2026-03-01T05:30"), parse_timestamp("2026-03-04"))
     assert str(window) == "2026-03-01 05:30 to 2026-03-04 00:00"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_clarity.core.timestamps import format_instant
+from tap_clarity.core.timestamps import format_timestamp
 from tap_clarity.measurements.model import Measurement, UnreadableError
 from tap_clarity.measurements.records import OTHER_METRICS, LongLayout, WideLayout
 from tap_clarity.measurements.schema import wide_columns
@@ -79,7 +79,7 @@ def unique(records: Iterable[Record]) -> list[Record]:
 
 def facts_of(measurements: list[Measurement]) -> list[Fact]:
     return [
-        (m.id, format_instant(m.time), reading[0], name, value)
+        (m.id, format_timestamp(m.time), reading[0], name, value)
         for m in measurements
         for reading in m.readings
         for name, value in zip(ATTRIBUTES, reading[1:], strict=True)

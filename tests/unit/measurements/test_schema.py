@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_clarity.core.frequencies import FREQUENCIES
-from tap_clarity.core.timestamps import format_instant
+from tap_clarity.core.timestamps import format_timestamp
 from tap_clarity.measurements.dictionary import metrics_at
 from tap_clarity.measurements.records import OTHER_METRICS, LongLayout, Record, WideLayout
 from tap_clarity.measurements.schema import measurement_keys, measurement_schema, wide_columns
@@ -172,7 +172,7 @@ def test_every_record_keeps_to_its_schema(
     metrics = [*(metric.metric for metric in metrics_at(frequency)[:2]), "Something.new"]
     names = ("raw", "value", "status", "qcAssessment", "qcFlags")
     header = [ID_NAMES[id_field], "time", *(f"{m}.{name}" for m in metrics for name in names)]
-    times = [format_instant(at(hour)) for hour in range(len(rows))]
+    times = [format_timestamp(at(hour)) for hour in range(len(rows))]
     table = [["X0000001", time, *sum(row, ())] for time, row in zip(times, rows, strict=True)]
     found = read_whole(csv_of([header, *table]), expect(frequency, id_field=id_field))
 

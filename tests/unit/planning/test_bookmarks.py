@@ -16,7 +16,7 @@ from tap_clarity.planning.bookmarks import RecentBookmark, ReportBookmark, finge
 from tap_clarity.planning.due import Slot
 from tap_clarity.planning.quota import DailyUsage
 from tap_clarity.planning.report_ledger import ReportLedger
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 from tap_clarity.planning.retries import FailingWindow
 from tests.support.planning.ledger_strategies import apart, arbitrary_json, ledgers, timestamps
 from tests.support.planning.window_model import (

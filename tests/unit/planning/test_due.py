@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_clarity.core.timestamps import DAY, Window, parse_instant
+from tap_clarity.core.timestamps import DAY, Window, parse_timestamp
 from tap_clarity.planning.due import Due, Progress, Scope, Slot, current_slot, find_due
 from tap_clarity.planning.report_ledger import ReportLedger
 from tap_clarity.planning.retries import FailingWindow
@@ -290,7 +290,7 @@ def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.mark.usefixtures("_zone")
 @pytest.mark.parametrize("hour", ["00", "09", "23"])
 def test_plan_does_not_depend_on_the_local_time_zone(hour: str) -> None:
-    now = parse_instant(f"2026-03-10T{hour}:30")
+    now = parse_timestamp(f"2026-03-10T{hour}:30")
     covered = tuple(parse_windows("2026-01-20 to 2026-03-09T09:00"))
     present = Slot(TODAY, covered[0].end)
     past = Progress(covered=covered, slot=PAST)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tap_clarity.core.timestamps import DAY, EPOCH, Window
 from tap_clarity.planning.quota import DailyUsage
 from tap_clarity.planning.report_ledger import ReportLedger
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 from tap_clarity.planning.retries import FailingWindow
 from tests.support.planning.ledger_strategies import arbitrary_json, ledgers
 from tests.support.planning.window_model import MANY_EXAMPLES, at, parse_window

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tap_clarity.core.timestamps import format_instant, parse_instant
+from tap_clarity.core.timestamps import format_timestamp, parse_timestamp
 from tap_clarity.streams import datasources, devices
 from tap_clarity.streams.conform import ADDITIONAL, conform_record, snake_case
 from tap_clarity.streams.object_streams import ChildObjectStream, ObjectStream
@@ -191,7 +191,7 @@ def leaves(value: Json) -> Iterator[Json]:
             yield from leaves(item)
     elif isinstance(value, str):
         try:
-            yield format_instant(parse_instant(value))
+            yield format_timestamp(parse_timestamp(value))
         except ValueError:
             yield value
     elif value is not None:

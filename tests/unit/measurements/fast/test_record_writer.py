@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.core.frequencies import FREQUENCIES
 from tap_clarity.core.timestamps import Window
-from tap_clarity.measurements import csv_wide, row_check
+from tap_clarity.measurements import csv_wide, row_anomalies
 from tap_clarity.measurements.csv_wide import Header, Table
 from tap_clarity.measurements.fast import record_writer
 from tap_clarity.measurements.fast.record_writer import Envelope, record_lines
@@ -323,7 +323,7 @@ def test_endless_new_values_do_not_fill_the_memory(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_writer, "MAX_CACHE_BYTES", 1 << 18)
-    monkeypatch.setattr(row_check, "MAX_REMEMBERED_BYTES", 1 << 17)
+    monkeypatch.setattr(row_anomalies, "MAX_REMEMBERED_BYTES", 1 << 17)
     rows = (endless(what, place) for place in range(5800))
     names = Header(header("raw", "status", "value"), EXPECTED)
     assert peak_of(Table(names, rows, EXPECTED), "long") < 1 << 20

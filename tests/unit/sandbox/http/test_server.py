@@ -11,7 +11,7 @@ from urllib.error import URLError
 import pytest
 
 from tap_clarity.sandbox import Sandbox
-from tap_clarity.sandbox.world import metadata
+from tap_clarity.sandbox.world import datasources
 from tests.support.sandbox_client import Client, fetch, open_raw
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_exceptions_in_handlers_are_printed(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(metadata, "datasource_list", broken)
+    monkeypatch.setattr(datasources, "datasource_list", broken)
     with pytest.raises(RemoteDisconnected):
         client.get("/v2/datasources")
     assert "ZeroDivisionError" in capsys.readouterr().err

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_clarity.measurements import row_check
+from tap_clarity.measurements import row_anomalies
 from tap_clarity.measurements.fast.record_writer import Envelope, record_lines
 from tap_clarity.measurements.records import LongLayout
-from tap_clarity.measurements.row_check import RowCheck
+from tap_clarity.measurements.row_anomalies import RowCheck
 from tests.support.measurement_files import (
     DAY_OF_FILE,
     DUPLICATES,
@@ -145,7 +145,7 @@ FULL = 8 * len(KEYS) + 500 * 40
 def test_ordered_rows_are_never_taken_for_duplicates(
     order: str, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_check, "MAX_REMEMBERED_BYTES", room)
+    monkeypatch.setattr(row_anomalies, "MAX_REMEMBERED_BYTES", room)
     keys = sorted(KEYS, key=ORDERS[order])
     check = duplicates(keys)
     assert (check.duplicates, check.is_exact) == (0, room == FULL)
@@ -163,7 +163,7 @@ def test_shuffled_rows_are_counted_exactly_below_the_memory_limit() -> None:
 def test_rows_above_the_memory_limit_are_counted_as_at_least(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(row_check, "MAX_TIMES_PER_ID", 5)
+    monkeypatch.setattr(row_anomalies, "MAX_TIMES_PER_ID", 5)
     keys = [("A", hour) for hour in (1, 2, 3, 4, 5, 6, 3, 4, 6)]
     assert [(m.id, m.time.hour) for m in read(file_of(*keys), REPORT)] == keys
     # That 3 and 4 are duplicates has been forgotten.
@@ -188,7 +188,7 @@ def test_rows_without_end_fill_neither_memory_nor_time(
         "duplicates": lambda number: (number % 5, "D"),
     }
     began = time.process_time()
-    monkeypatch.setattr(row_check, "MAX_REMEMBERED_BYTES", 1 << 18)
+    monkeypatch.setattr(row_anomalies, "MAX_REMEMBERED_BYTES", 1 << 18)
     tracemalloc.start()
     try:
         check = duplicates(endless[what](number) for number in range(ROWS))
@@ -196,7 +196,7 @@ def test_rows_without_end_fill_neither_memory_nor_time(
     finally:
         tracemalloc.stop()
     assert check.duplicates == (ROWS - 5 if what == "duplicates" else 0)
-    assert peak < 2.5 * row_check.MAX_REMEMBERED_BYTES
+    assert peak < 2.5 * row_anomalies.MAX_REMEMBERED_BYTES
     assert time.process_time() - began < 10
 
 

@@ -47,7 +47,7 @@ def send(handler: BaseHTTPRequestHandler, pieces: Iterable[bytes], pause: float 
 def test_what_never_ends_is_given_up(
     connect: Connect, start: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_clarity.api.session.MAX_RESPONSE_BYTES", 1 << 20)
+    monkeypatch.setattr("tap_clarity.api.limited_session.MAX_RESPONSE_BYTES", 1 << 20)
     monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0))
     flood = itertools.chain([start], itertools.repeat(rest * 1000))
     with (
@@ -62,7 +62,7 @@ def test_what_never_ends_is_given_up(
 def test_what_drips_is_given_up(
     connect: Connect, start: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_clarity.api.session.MIN_BYTES_PER_SECOND", 1e6)
+    monkeypatch.setattr("tap_clarity.api.limited_session.MIN_BYTES_PER_SECOND", 1e6)
     monkeypatch.setattr("tap_clarity.api.transport.MAX_RETRY_TIME", timedelta(0))
     drip = itertools.chain([start], itertools.repeat(rest))
     with (

@@ -13,7 +13,7 @@ from tap_clarity.api.errors import (
     RequestRejectedError,
 )
 from tap_clarity.core.timestamps import Window
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_clarity.core.frequencies import FREQUENCIES
-from tap_clarity.planning.reports import (
+from tap_clarity.planning.report_steps import (
     Echo,
     NextStep,
     Report,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tap_clarity.core.frequencies import FREQUENCIES, Frequency
 from tap_clarity.core.timestamps import EPOCH, Window, floor
-from tap_clarity.planning.recovery import (
+from tap_clarity.planning.recent_steps import (
     ContinueToken,
     QueryCache,
     QueryReason,

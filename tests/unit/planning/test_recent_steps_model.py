@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from tap_clarity.core.frequencies import FREQUENCIES, Frequency
 from tap_clarity.core.timestamps import DAY, Window
 from tap_clarity.planning.bookmarks import RecentBookmark
-from tap_clarity.planning.gaps import find_due_gaps
-from tap_clarity.planning.recovery import (
+from tap_clarity.planning.gap_reports import find_due_gaps
+from tap_clarity.planning.recent_steps import (
     ContinueToken,
     QueryCache,
     QueryReason,
@@ -35,7 +35,7 @@ from tap_clarity.planning.recovery import (
     response_time,
 )
 from tap_clarity.planning.report_ledger import ReportLedger
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 from tests.support.planning.window_model import at, parse_window, parse_windows
 
 if TYPE_CHECKING:

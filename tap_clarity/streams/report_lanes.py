@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from tap_clarity.api.report_jobs import ReportJobs
-from tap_clarity.api.report_requests import Lane
+from tap_clarity.api.report_sender import Lane
 from tap_clarity.streams.measurements import measurement_query
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_clarity.streams.base import Record
     from tap_clarity.streams.context import RunContext
     from tap_clarity.streams.measurements import MeasurementStream
-    from tap_clarity.streams.report_kinds import Selector
+    from tap_clarity.streams.report_sources import Selector
 
 
 def new_jobs(run: RunContext) -> ReportJobs[Record]:

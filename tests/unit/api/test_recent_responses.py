@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tap_clarity.api.client import ClarityClient
-    from tap_clarity.api.recent import RecentResponse
+    from tap_clarity.api.recent_responses import RecentResponse
     from tap_clarity.sandbox import Sandbox
     from tests.support.fake_clock import FakeClock
 

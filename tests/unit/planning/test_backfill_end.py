@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_clarity.core.timestamps import DAY, Window, floor
+from tap_clarity.planning.backfill_end import StreamPlan, estimate_backfill_end
 from tap_clarity.planning.due import Progress, Scope, Slot
-from tap_clarity.planning.forecast import StreamPlan, estimate_backfill_end
 from tap_clarity.planning.retries import FailingWindow
 from tests.support.planning.window_model import SOME_EXAMPLES, at
 

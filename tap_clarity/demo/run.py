@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from tap_clarity.demo import summary
-from tap_clarity.demo.environment import BIN, clean_environment
 from tap_clarity.demo.steps import ROOT, StepError, display_path, run_step
+from tap_clarity.demo.venv import BIN, clean_environment
 from tap_clarity.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tap_clarity.core.timestamps import DAY, Window
 from tap_clarity.planning.bookmarks import RecentBookmark
-from tap_clarity.planning.gaps import fewest_windows, find_due_gaps
+from tap_clarity.planning.gap_reports import fewest_windows, find_due_gaps
 from tap_clarity.planning.report_ledger import ReportLedger
-from tap_clarity.planning.reports import Report
+from tap_clarity.planning.report_steps import Report
 from tap_clarity.planning.retries import FailingWindow, add_failure
 from tap_clarity.planning.windows import cut, merged, without
 from tests.support.planning.window_model import (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_clarity.api.errors import TransientError, one_line
 from tap_clarity.api.response_body import read_json
-from tap_clarity.core.timestamps import parse_instant
-from tap_clarity.core.validators import is_id
-from tap_clarity.planning.reports import Echo, ReportStatus, status_of
+from tap_clarity.core.timestamps import parse_timestamp
+from tap_clarity.core.validators import is_valid_id
+from tap_clarity.planning.report_steps import Echo, ReportStatus, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def read_report_id(response: Response, secrets: Redactor) -> str:
     id_ = document.get("reportId") if isinstance(document, dict) else None
     if isinstance(id_, int) and not isinstance(id_, bool):
         id_ = str(id_)
-    if not is_id(id_) or not secrets.is_name(id_):
+    if not is_valid_id(id_) or not secrets.is_name(id_):
         raise TransientError("the reply has no report id")
     return id_
 
@@ -111,6 +111,6 @@ def _timestamp(value: Any) -> datetime | None:  # noqa: ANN401
     if not isinstance(value, str) or ":" not in value:
         return None
     try:
-        return parse_instant(value)
+        return parse_timestamp(value)
     except ValueError:
         return None

@@ -12,7 +12,7 @@ import pytest
 from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.transport import Transport
 from tap_clarity.core.timestamps import Window
-from tap_clarity.planning.reports import Echo, Report, ReportStatus
+from tap_clarity.planning.report_steps import Echo, Report, ReportStatus
 from tests.support.constants import NOW
 from tests.support.fake_clock import FakeClock
 from tests.support.http_server import send_response, serve_http
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
 
-    from tap_clarity.api.report_records import ReportRecord
+    from tap_clarity.api.report_responses import ReportRecord
 
 A, B = "https://files.invalid/a.csv", "https://files.invalid/b.csv"
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
