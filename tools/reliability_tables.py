@@ -53,7 +53,7 @@ PROMISES = (
             "integration/recovery/test_gaps",
             "integration/recovery/test_outages",
             "integration/recovery/test_two_weeks",
-            "unit/planning/test_recovery_model",
+            "unit/planning/test_recent_steps_model",
         ),
     ),
     Promise(

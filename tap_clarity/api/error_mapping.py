@@ -152,25 +152,16 @@ def _group(status: int) -> int:
 def error_message(body: bytes, redact: Callable[[str], str]) -> str:
     """Find Clarity's message in an error's body, whatever the shape, as one short line.
 
-    Bodies were seen with `message` as a list; older ones have `Message` and `Code`.
+    Bodies were seen with `message` as a list; older ones have `Message` and `Code`. The files'
+    host answers XML, which may repeat a link's signature.
     """
-    message = _find_message(body.decode("utf-8", "replace"))
-    return error_code(body, redact) or one_line(redact(message))
-
-
-def error_code(body: bytes, redact: Callable[[str], str]) -> str:
-    """Find the error code in an XML page; nothing in what is none.
-
-    The files' host may repeat a link in whatever else it sends, and paths can be secret, too.
-    """
-    text = body.decode("utf-8", "replace")
-    if not text.lstrip().startswith("<"):
-        return ""
-    code = re.search(r"<Code>(\w+)</Code>", text)
-    return one_line(redact(code[1])) if code else "an HTML or XML page"
+    return one_line(redact(_find_message(body.decode("utf-8", "replace"))))
 
 
 def _find_message(text: str) -> str:
+    if text.lstrip().startswith("<"):
+        code = re.search(r"<Code>(\w+)</Code>", text)
+        return code[1] if code else "an HTML or XML page"
     try:
         found: Any = json.loads(text)
         if isinstance(found, dict):

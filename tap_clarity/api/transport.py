@@ -20,7 +20,6 @@ from tap_clarity.api.error_mapping import (
     API,
     FILES,
     Statuses,
-    error_code,
     error_message,
     network_error,
     status_error,
@@ -66,8 +65,8 @@ COMPLETE = frozenset({HTTPStatus.OK.value})
 """HTTP statuses of a complete response, unless a request declares others: 206 is a part."""
 MAX_FILE_BYTES = 1 << 33
 """Bytes of a report's file, zipped or not. A full one has 60 MB, zipped, and 1 GB otherwise."""
-MAX_LINK_LENGTH = 8_000
-"""Characters of a link to a next page."""
+MIN_SEGMENT_LENGTH = 16
+"""Characters from which on a part of the path of a file's link may be secret."""
 
 logger = logging.getLogger("tap-clarity.api")
 
@@ -111,8 +110,6 @@ class Accepted(NamedTuple):
 
     statuses: frozenset[int]
     errors: Statuses
-    describe: Callable[[bytes, Callable[[str], str]], str]
-    """Gives what is quoted of an error's body, redacted."""
     max_bytes: int
 
 
@@ -164,11 +161,6 @@ class Transport:
             MalformedResponseError: If it leads elsewhere, where the API key must not go, or is no
                 address.
         """
-        if len(link) > MAX_LINK_LENGTH or not link.isprintable():
-            raise MalformedResponseError(
-                f"GET {path}: the link to the next page exceeds the limit of {MAX_LINK_LENGTH:,} "
-                "characters, or is not printable: ask Clarity's support"
-            )
         try:
             url = urljoin(self._api_url + path, link)
         except ValueError:
@@ -226,16 +218,23 @@ class Transport:
     def _send(self, request: Request) -> Response:
         url = self._api_url + request.path
         response = self._open(self._api, request.method, url, request.query, request.body)
-        accepted = Accepted(request.statuses, API, error_message, request.max_bytes)
-        return self._receive(response, accepted)
+        accepted = Accepted(request.statuses, API, request.max_bytes)
+        return self._receive(response, accepted, self.secrets.redact)
 
     def _get_file(self, url: str) -> Response:
         schemes = {"https", urlsplit(self._api_url).scheme}
         if not _is_web_address(url, schemes):
             raise UnavailableError(f"its link is no {' or '.join(sorted(schemes))} address")
         self.secrets.add_link(url)
+        # Not among the secrets: a path names the report, which the log does, too.
+        path = Redactor()
+        for segment in urlsplit(url).path.split("/"):
+            path.add(segment, MIN_SEGMENT_LENGTH)
         response = self._open(self._files, "GET", url)
-        return self._receive(response, Accepted(COMPLETE, FILES, error_code, MAX_FILE_BYTES))
+        accepted = Accepted(COMPLETE, FILES, MAX_FILE_BYTES)
+        return self._receive(
+            response, accepted, lambda text: path.redact(self.secrets.redact(text))
+        )
 
     def _open(
         self,
@@ -253,14 +252,15 @@ class Transport:
         except (OSError, HTTPError, ValueError) as error:
             raise network_error(error) from None
 
-    def _receive(self, response: requests.Response, accepted: Accepted) -> Response:
+    def _receive(
+        self, response: requests.Response, accepted: Accepted, redact: Callable[[str], str]
+    ) -> Response:
         with response:
             status = response.status_code
             if status in accepted.statuses:
                 return Response(response.headers, receive(response, accepted.max_bytes))
             # A success that is not expected may hold a part of a file, which is not a message.
-            body = b"" if response.ok else _error_body(response)
-            detail = accepted.describe(body, self.secrets.redact)
+            detail = "" if response.ok else error_message(_error_body(response), redact)
             now = self._clock.now()
             raise status_error(accepted.errors, status, response.headers, detail, now)
 

@@ -47,7 +47,7 @@ SETTINGS: dict[str, Any] = {
 RESPONSE_FAULTS = ("drop", "cut", "truncate")
 MAX_RUNS = 4
 STRIDE = 50
-FIRST_FILE = 9
+FIRST_FILE = 10
 """The number of the request for the first file of a report."""
 FOUND_BY = {
     "state before rows": "lost",
@@ -86,13 +86,13 @@ class InjectedFault:
         """Inject the fault into the response, unless it is a kill."""
         request_numbers = count(1)
 
-        def draw(_: object) -> Fault | None:
+        def next_fault(_: object) -> Fault | None:
             return Fault(self.kind) if next(request_numbers) == self.position else None
 
         if self.is_kill:
             yield
         else:
-            with patch.object(sandbox.faults, "draw", draw):
+            with patch.object(sandbox.faults, "next_fault", next_fault):
                 yield
 
 

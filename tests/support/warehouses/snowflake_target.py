@@ -66,7 +66,7 @@ def nothing(*_: Any, **__: Any) -> None:  # noqa: ANN401
 
 
 def _run(connector: Any, sql: str, **values: str) -> None:  # noqa: ANN401
-    with connector.connect() as connection, connection.start_load():
+    with connector.connect() as connection, connection.begin():
         connection.execute(text(sql), values)
 
 

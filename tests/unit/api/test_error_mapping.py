@@ -16,7 +16,6 @@ from tap_clarity.api.error_mapping import (
     MAX_RETRY_AFTER,
     NETWORK,
     Statuses,
-    error_code,
     error_message,
     network_error,
     parse_retry_after,
@@ -106,19 +105,6 @@ def test_a_secret_is_hidden_before_the_line_is_cut() -> None:
     assert "canary" not in error_message(
         b"x" * 190 + b"canary-long-token", Redactor("canary-long-token").redact
     )
-
-
-@pytest.mark.parametrize(
-    ("body", "quoted"),
-    [
-        (b"<Error><Code>AccessDenied</Code><Sig>canary</Sig></Error>", "AccessDenied"),
-        (b"<html>canary", "an HTML or XML page"),
-        (b'{"message": "canary"}', ""),
-        (b"/files/canary/a.csv", ""),
-    ],
-)
-def test_only_the_error_code_of_a_file_host_is_quoted(body: bytes, quoted: str) -> None:
-    assert error_code(body, str) == quoted
 
 
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))

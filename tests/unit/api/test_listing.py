@@ -250,7 +250,10 @@ def test_a_truncated_list_without_a_way_on_is_an_error(
         ([([A], "https://[")], [A], "leads out of the API"),
         ([([A], "c" * 8_001)], [A], "exceeds the limit of 8,000 characters"),
         ([([A], "/v2/devices/nodes?after=" + "c" * 8_000)], [A], "exceeds the limit of 8,000"),
-        ([([A], "/v2/x\x1b[2J\u2028")], [A], "others than printable ones"),
+        ([([A], "/v2/x\x1b[2J")], [A], "others than printable ones"),
+        ([([A], "/v2/\u2028\u0085")], [A], "others than printable ones"),
+        ([([A], "/v2/\x0b")], [A], "others than printable ones"),
+        ([([A], "\t/v2")], [A], "others than printable ones"),
     ],
 )
 def test_pages_that_lead_nowhere_are_an_error_and_what_was_read_stays(
