@@ -14,6 +14,7 @@ from tap_clarity.api.client import ClarityClient
 from tap_clarity.api.errors import OrgRejectedError
 from tap_clarity.api.listing import Listing
 from tap_clarity.sandbox import Sandbox
+from tap_clarity.tap import TapClarity
 from tests.support.constants import NOW
 from tests.support.tap_in_process import run_in_process
 
@@ -158,3 +159,14 @@ def test_an_object_without_a_usable_id_is_no_record(sandbox: Sandbox) -> None:
     (line,) = run.error_lines
     assert "the node_id of an object is missing, too long, or no plain text" in line
     assert not run.records("nodes")
+
+
+def test_reference_sites_without_a_valid_id_are_left_out() -> None:
+    ids = ["R1", "a\nERROR", "x" * 201, ["x"], None]
+    sites = [
+        {"datasourceId": f"D{n}", "sourceType": "REFERENCE_SITE", "currentSourceId": id_}
+        for n, id_ in enumerate(ids)
+    ]
+    tap = TapClarity(config={"org": "exampleAB12", "api_key": "key"})
+    with patch.object(ClarityClient, "list_datasources", return_value=Listing(sites)):
+        assert tap.run.reference_sites() == ("R1",)
